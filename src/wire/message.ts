@@ -1,0 +1,84 @@
+import { z } from 'zod';
+import { clientId, id, seq, text, time, visibleText } from './fields.ts';
+
+/** Free facts of the sender, at most 4 KiB as JSON and 8 levels deep; stored and sent as they are. */
+export const meta = z
+  .record(z.string().max(64), z.json())
+  .refine((it) => JSON.stringify(it).length <= 4096, 'must be at most 4 KiB as JSON')
+  .meta({ description: 'Free facts of the sender, at most 4 KiB as JSON' });
+
+export const message = z
+  .object({
+    id,
+    chatroom: id,
+    seq,
+    owner: id,
+    ownerName: z.string(),
+    type: z
+      .union([z.literal(1), z.literal(2), z.literal(3)])
+      .describe('1 text, 2 link, 3 image (message is then its path)'),
+    message: z.string(),
+    createdAt: time,
+    clientId: clientId.optional(),
+    inReplyTo: z.string().optional(),
+    origin: z.string().optional(),
+    bot: z.object({ name: z.string() }).optional(),
+    meta: meta.optional(),
+    rev: z.int().optional().describe("The room's rev when this message was last edited or deleted"),
+    deleted: z.literal(true).optional(),
+  })
+  .meta({ id: 'Message' });
+
+/** What a client sends; exactly one of message and image. */
+export const draft = z
+  .object({
+    message: visibleText.optional(),
+    image: text.min(1).optional().describe('PNG, JPEG, GIF or WebP as base64 or as a data: URL'),
+    clientId: clientId.optional(),
+    inReplyTo: id.optional().describe('A message of the same room'),
+    meta: meta.optional(),
+  })
+  .refine((it) => (it.message === undefined) !== (it.image === undefined), {
+    message: 'exactly one of message and image must be given',
+    path: ['message'],
+  })
+  .meta({ id: 'Draft' });
+
+export const receipt = z.object({ id, seq, createdAt: time }).meta({ id: 'Receipt' });
+export const commandReceipt = z.object({ id, chatroom: id, command: z.string() }).meta({ id: 'CommandReceipt' });
+
+export const page = z
+  .object({
+    chatroom: id,
+    epoch: z.string(),
+    messages: z.array(message),
+    firstSeq: seq.nullable().describe('The oldest seq that is kept'),
+    lastSeq: seq.nullable().describe('The newest seq of this page; null when it is empty'),
+    headSeq: seq,
+    hasMore: z.boolean(),
+    hasMoreBefore: z.boolean().optional(),
+    hasMoreAfter: z.boolean().optional(),
+    limit: z.int(),
+  })
+  .meta({ id: 'Page' });
+
+const cursor = z.union([seq, z.object({ seq, rev: seq.optional() })]);
+/** Where the caller stands in each room: a seq, or seq and rev. */
+export const cursors = z
+  .record(z.string().min(1).max(128), cursor)
+  .refine((it) => Object.keys(it).length <= 500, 'at most 500 rooms at once');
+export type Cursor = z.infer<typeof cursor>;
+
+export const caughtUp = z.object({
+  epoch: z.string(),
+  rev: z.int(),
+  messages: z.array(message).describe('Oldest first'),
+  changed: z.array(message).optional().describe('Edited or deleted since the rev that was given'),
+  headSeq: seq,
+  hasMore: z.boolean(),
+  truncated: z.literal(true).optional().describe('Messages between the cursor and the first of these are not kept'),
+});
+
+export const caughtUpRooms = z
+  .record(z.string(), z.union([caughtUp, z.object({ error: z.int(), code: z.string() })]))
+  .meta({ id: 'CaughtUpRooms' });
