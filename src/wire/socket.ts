@@ -157,6 +157,9 @@ export const SERVER_EVENTS = {
   'message:updated': z.object({ chatroom: id, id, seq, rev: z.int(), message: z.string() }),
   'message:deleted': z.object({ chatroom: id, id, seq, rev: z.int() }),
   read: z.object({ chatroom: id, user: id, seq }),
+  command: z
+    .object({ id, chatroom: id, user: id, name: z.string(), message: z.string(), at: time })
+    .describe('A bot command as it was typed, when the server is set to echo commands; not part of the log'),
   resync: z.object({ rooms: z.array(id) }),
   drain: z.object({ retryAfterMs: z.int() }),
   removed: z.object({ chatroom: id, reason: z.enum(['left', 'removed', 'banned', 'deleted']) }),

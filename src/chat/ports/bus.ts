@@ -1,4 +1,4 @@
-import type { Change, Message, Room, RoomId, UserId } from '../model.ts';
+import type { Change, Message, Role, Room, RoomId, UserId } from '../model.ts';
 
 /** Heard by the nodes that subscribed to the room. */
 export type RoomEvent =
@@ -11,7 +11,14 @@ export type LeaveReason = 'left' | 'removed' | 'banned';
 
 /** Heard by every node. */
 export type NodeEvent =
-  | { readonly kind: 'joined'; readonly user: UserId; readonly name: string; readonly room: Room; readonly at: string }
+  | {
+      readonly kind: 'joined';
+      readonly user: UserId;
+      readonly name: string;
+      readonly role: Role;
+      readonly room: Room;
+      readonly at: string;
+    }
   | {
       readonly kind: 'left';
       readonly user: UserId;
@@ -20,6 +27,8 @@ export type NodeEvent =
       readonly count: number;
       readonly at: string;
       readonly reason: LeaveReason;
+      /** False for the ban of somebody who only read along. */
+      readonly wasMember: boolean;
     }
   | { readonly kind: 'room'; readonly room: Room; readonly was: 'public' | 'private' | 'new' }
   | { readonly kind: 'deleted'; readonly room: Room }
@@ -27,10 +36,13 @@ export type NodeEvent =
   | { readonly kind: 'failure'; readonly user: UserId; readonly id: string; readonly event: string }
   | {
       readonly kind: 'command';
+      readonly id: string;
       readonly user: UserId;
+      readonly name: string;
       readonly chatroom: RoomId;
       readonly message: string;
-      readonly id: string;
+      readonly at: string;
+      readonly to: 'sender' | 'room';
     }
   | { readonly kind: 'revoked'; readonly user?: UserId; readonly tokenHash?: string };
 

@@ -85,8 +85,8 @@ export interface StoredReceipt extends Omit<Receipt, 'replayed' | 'seq'> {
  * Each call ends within 5 s. A read sees every write that resolved before it was made, from whatever process.
  */
 export interface Store {
-  /** `duplicate` when the name is taken: among public rooms, or among the owner's private ones. The owner is the first member. */
-  createRoom(room: NewRoom, owner: { user: UserId; name: string }): Promise<Room>;
+  /** `duplicate` when the name is taken: among public rooms, or among the owner's private ones. The owner is the first member; `invalid_operation` past `maxRooms`. */
+  createRoom(room: NewRoom, owner: { user: UserId; name: string }, maxRooms: number): Promise<Room>;
   /** The room as `user` stands to it; undefined when there is none. Visibility is the caller's business. */
   viewRoom(room: RoomId, user: UserId): Promise<RoomView | undefined>;
   /** `invalid_operation` (412) when `ifVersion` is given and differs, `duplicate`, `invalid_chatroom`. Raises `version`. */

@@ -1,0 +1,113 @@
+import { type Chat, PAGE_BYTES } from './chat.ts';
+import { ChatError, type ErrorCode } from './errors.ts';
+import type { Account, Head, Message, RoomId } from './model.ts';
+import { cutToBytes, pageLimit } from './read-history.ts';
+import { weightOf } from './room-feed.ts';
+import { readRoom } from './rules/access.ts';
+
+/** Where a client stands in a room. */
+export interface CatchUpCursor {
+  readonly seq: number;
+  readonly rev?: number | undefined;
+}
+
+export interface CaughtUp {
+  readonly epoch: string;
+  readonly rev: number;
+  readonly messages: Message[];
+  readonly changed?: Message[];
+  readonly headSeq: number;
+  readonly hasMore: boolean;
+  readonly truncated?: true;
+}
+
+export interface ClosedRoom {
+  readonly error: number;
+  readonly code: ErrorCode;
+}
+
+/** Edits and deletions handed over at once; a client that is further behind asks again with the rev it got. */
+export const CHANGED_MAX = 500;
+
+/** Messages handed over per room at once. */
+export interface Budget {
+  bytes: number;
+}
+
+export const newBudget = (): Budget => ({ bytes: PAGE_BYTES });
+
+/**
+ * Forms the answer for one room out of what was read. `messages` are those after the cursor without holes; `changes`
+ * those edited or deleted after the cursor's rev, by rev.
+ */
+export function formCaughtUp(
+  cursor: CatchUpCursor,
+  head: Head,
+  messages: readonly Message[],
+  changes: readonly Message[] | undefined,
+  budget: Budget,
+): CaughtUp {
+  const kept = budget.bytes > 0 ? cutToBytes(messages, budget.bytes) : [];
+  const known = changes?.filter((it) => it.seq <= cursor.seq);
+  for (const it of kept) budget.bytes -= weightOf(it);
+  for (const it of known ?? []) budget.bytes -= weightOf(it);
+  const lastSeq = kept.at(-1)?.seq ?? cursor.seq;
+  const moreChanges = changes !== undefined && changes.length >= CHANGED_MAX;
+  const truncated = cursor.seq + 1 < head.firstSeq;
+  return {
+    epoch: head.epoch,
+    rev: moreChanges ? (changes.at(-1)?.rev ?? head.rev) : head.rev,
+    messages: kept,
+    ...(known && known.length > 0 ? { changed: known } : {}),
+    headSeq: head.headSeq,
+    hasMore: (lastSeq < head.headSeq && cursor.seq < head.headSeq) || moreChanges,
+    ...(truncated ? { truncated } : {}),
+  };
+}
+
+export const changesWanted = (cursor: CatchUpCursor, rev: number): cursor is Required<CatchUpCursor> =>
+  cursor.rev !== undefined && cursor.rev < rev;
+
+/** One room from the store, for callers that follow no live stream. */
+async function catchUpRoom(
+  chat: Chat,
+  caller: Account,
+  id: RoomId,
+  cursor: CatchUpCursor,
+  limit: number,
+  budget: Budget,
+): Promise<CaughtUp> {
+  const { room } = await readRoom(chat, caller, id);
+  const from = Math.max(cursor.seq + 1, room.firstSeq);
+  // Closed at the head that was read: what comes later is the next call's.
+  const to = Math.min(room.headSeq, from + limit - 1);
+  const messages = from > to ? [] : await chat.store.messages(id, { from, to, order: 'asc', limit });
+  const changes = changesWanted(cursor, room.rev)
+    ? await chat.store.changedSince(id, cursor.rev ?? 0, CHANGED_MAX)
+    : undefined;
+  return formCaughtUp(cursor, room, messages, changes, budget);
+}
+
+/** What came in each room since its cursor; a room that is unknown or closed to the caller has an error in its place. */
+export async function catchUp(
+  chat: Chat,
+  caller: Account,
+  cursors: ReadonlyMap<RoomId, CatchUpCursor>,
+  limit: number | undefined,
+): Promise<Map<RoomId, CaughtUp | ClosedRoom>> {
+  const answer = new Map<RoomId, CaughtUp | ClosedRoom>();
+  const budget = newBudget();
+  for (const [id, cursor] of cursors) {
+    const caughtUp = catchUpRoom(chat, caller, id, cursor, pageLimit(chat, limit), budget);
+    answer.set(id, await caughtUp.catch(closedRoom));
+  }
+  return answer;
+}
+
+/** A closed room is part of the answer; a store that is away is the whole call's error. */
+export function closedRoom(cause: unknown): ClosedRoom {
+  if (cause instanceof ChatError && !cause.retry) return { error: cause.error, code: cause.code };
+  throw cause;
+}
+
+export const cursorOf = (it: number | CatchUpCursor): CatchUpCursor => (typeof it === 'number' ? { seq: it } : it);

@@ -1,0 +1,46 @@
+import { randomUUID } from 'node:crypto';
+import type { Chat } from './chat.ts';
+import { ChatError } from './errors.ts';
+import type { Command, Receipt } from './model.ts';
+import { iso } from './ports/clock.ts';
+import { LATE_MS } from './post-command.ts';
+import { appendMessage } from './post-message.ts';
+import { assertTextSize, textType } from './rules/draft.ts';
+
+export interface Reply {
+  readonly bot: { readonly id: string; readonly name: string };
+  readonly text: string;
+  /** 0, 1, 2 … when a command is answered several times. */
+  readonly n: number;
+}
+
+/**
+ * Posts a bot's answer: exactly one visible message per (command, bot, n), however often a bot is run. Undefined when
+ * it comes too late to be shown, or when another run's answer was first.
+ */
+export async function postReply(chat: Chat, command: Command, { bot, text, n }: Reply): Promise<Receipt | undefined> {
+  if (chat.clock.now() > command.deadline + LATE_MS) {
+    chat.log.info('a reply came too late', { id: command.id, bot: bot.name });
+    return undefined;
+  }
+  assertTextSize(text, chat.settings);
+  try {
+    return await appendMessage(chat, {
+      id: randomUUID(),
+      chatroom: command.chatroom,
+      owner: bot.id,
+      ownerName: bot.name,
+      type: textType(text),
+      message: text,
+      createdAt: iso(chat.clock.now()),
+      clientId: `${command.id}:${n}`,
+      fingerprint: 'reply',
+      inReplyTo: command.id,
+      bot: { name: bot.name },
+    });
+  } catch (cause) {
+    // The room was deleted meanwhile: nobody is left to answer.
+    if (cause instanceof ChatError && cause.code === 'invalid_chatroom') return undefined;
+    throw cause;
+  }
+}

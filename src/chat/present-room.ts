@@ -1,0 +1,36 @@
+import type { Room, RoomView } from './model.ts';
+
+/** A room as it leaves the server for one user. */
+export const presentRoom = ({ room, role }: RoomView) => ({
+  id: room.id,
+  name: room.name,
+  topic: room.topic,
+  visibility: room.visibility,
+  owner: room.owner,
+  slowModeMs: room.slowModeMs,
+  count: room.count,
+  isUser: role !== undefined,
+  ...(role === undefined ? {} : { role }),
+  headSeq: room.headSeq,
+  firstSeq: room.firstSeq,
+  epoch: room.epoch,
+  rev: room.rev,
+  version: room.version,
+  createdAt: room.createdAt,
+});
+
+/** A room as the `chatroom` push tells of it. */
+export const presentRoomPush = (room: Room, isUser: boolean, role?: RoomView['role']) => ({
+  id: room.id,
+  name: room.name,
+  topic: room.topic,
+  visibility: room.visibility,
+  owner: room.owner,
+  count: room.count,
+  isUser,
+  ...(role === undefined ? {} : { role }),
+  headSeq: room.headSeq,
+  rev: room.rev,
+  version: room.version,
+  epoch: room.epoch,
+});

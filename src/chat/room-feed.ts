@@ -1,0 +1,258 @@
+import type { Change, Head, Message, RoomId } from './model.ts';
+import type { RoomEvent } from './ports/bus.ts';
+import type { Clock } from './ports/clock.ts';
+import type { Window } from './ports/store.ts';
+
+/** A gap that the bus does not close by itself within this is read from the store. */
+const GAP_MS = 200;
+/** A repair that the store refused is tried again after this. */
+const RETRY_MS = 500;
+const TAIL_MESSAGES = 200;
+const TAIL_BYTES = 512 * 1024;
+const CHANGES_PAGE = 200;
+
+export interface FeedSource {
+  messages(room: RoomId, window: Window): Promise<Message[]>;
+  changedSince(room: RoomId, rev: number, limit: number): Promise<Message[]>;
+  head(room: RoomId): Promise<Head | undefined>;
+}
+
+export interface FeedPorts {
+  readonly source: FeedSource;
+  readonly clock: Clock;
+  readonly deliver: (event: RoomEvent) => void;
+  /** Told of each repair, with the number of messages the store had to supply. */
+  readonly repaired: (messages: number) => void;
+}
+
+/** About what a message costs on the wire. */
+export const weightOf = (message: Message): number =>
+  message.message.length + (message.meta === undefined ? 0 : JSON.stringify(message.meta).length) + 320;
+
+const changeOf = (it: Message): Change => ({
+  id: it.id,
+  chatroom: it.chatroom,
+  seq: it.seq,
+  rev: it.rev ?? 0,
+  ...(it.deleted ? {} : { message: it.message }),
+});
+
+function changed(message: Message, change: Change): Message {
+  if ((message.rev ?? 0) >= change.rev) return message;
+  if (change.message !== undefined) return { ...message, message: change.message, rev: change.rev };
+  const { meta: _meta, ...kept } = message;
+  return { ...kept, message: '', deleted: true, rev: change.rev };
+}
+
+/**
+ * One room as one node follows it: takes messages and changes in any order, any number of times, and delivers each once,
+ * messages by `seq` and changes by `rev`, without holes. What does not come over the bus is read from the store.
+ *
+ * State: everything up to `headSeq` was delivered; `#ahead` waits for what lies between. A change waits for its message.
+ * Delivery is synchronous, so whoever looks at the feed and answers a client in the same turn gives an answer that the
+ * next delivery continues exactly.
+ */
+export class RoomFeed {
+  readonly room: RoomId;
+  readonly epoch: string;
+  readonly #ports: FeedPorts;
+  readonly #ahead = new Map<number, Message>();
+  readonly #aheadChanges = new Map<number, Change>();
+  #head: number;
+  #rev: number;
+  #firstSeq: number;
+  /** The newest messages, without holes, up to `#head`. */
+  #tail: Message[] = [];
+  #tailBytes = 0;
+  #filling: Promise<void> | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #repairing = false;
+  #repairAgain = false;
+  #closed = false;
+
+  constructor(room: RoomId, head: Head, ports: FeedPorts) {
+    this.room = room;
+    this.epoch = head.epoch;
+    this.#head = head.headSeq;
+    this.#rev = head.rev;
+    this.#firstSeq = head.firstSeq;
+    this.#ports = ports;
+  }
+
+  get headSeq(): number {
+    return this.#head;
+  }
+
+  get rev(): number {
+    return this.#rev;
+  }
+
+  get firstSeq(): number {
+    return this.#firstSeq;
+  }
+
+  /** Takes a stored message from wherever it comes. */
+  offer(message: Message): void {
+    if (this.#closed || message.seq <= this.#head) return;
+    this.#ahead.set(message.seq, message);
+    this.#drain();
+  }
+
+  /** Takes an edit or a deletion from wherever it comes. */
+  offerChange(change: Change): void {
+    if (this.#closed || change.rev <= this.#rev) return;
+    this.#aheadChanges.set(change.rev, change);
+    this.#drain();
+  }
+
+  /** What the store says of this room: anything newer than what was delivered is fetched at once. */
+  compare(head: Head): void {
+    if (this.#closed) return;
+    this.#firstSeq = Math.max(this.#firstSeq, head.firstSeq);
+    if (head.headSeq > this.#head || head.rev > this.#rev) this.#repair();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelTimer?.();
+  }
+
+  /**
+   * The messages after `seq`, oldest first, as far as they are kept here; undefined when the store must be asked.
+   * Everything up to the head when the limit allows.
+   */
+  after(seq: number, limit: number): Message[] | undefined {
+    if (seq >= this.#head) return [];
+    const start = this.#head - this.#tail.length + 1;
+    if (seq + 1 < start) return undefined;
+    return this.#tail.slice(seq + 1 - start, seq + 1 - start + limit);
+  }
+
+  /** Reads the room's newest messages into the tail, once for everybody who asks meanwhile. */
+  fill(): Promise<void> {
+    if (this.#tail.length >= Math.min(TAIL_MESSAGES, this.#head - this.#firstSeq + 1)) return Promise.resolve();
+    this.#filling ??= this.#readTail().finally(() => {
+      this.#filling = undefined;
+    });
+    return this.#filling;
+  }
+
+  async #readTail(): Promise<void> {
+    // An edit that is delivered while the read is under way may be missing in what was read: read again then.
+    for (let rev = -1; rev !== this.#rev && !this.#closed; ) {
+      rev = this.#rev;
+      const to = this.#head - this.#tail.length;
+      const from = Math.max(this.#firstSeq, this.#head - TAIL_MESSAGES + 1);
+      if (from > to) return;
+      const read = await this.#ports.source.messages(this.room, { from, to, order: 'desc', limit: TAIL_MESSAGES });
+      if (rev !== this.#rev) continue;
+      for (const message of read) {
+        const start = this.#head - this.#tail.length + 1;
+        if (message.seq !== start - 1 || this.#tailBytes >= TAIL_BYTES) break;
+        this.#tail.unshift(message);
+        this.#tailBytes += weightOf(message);
+      }
+    }
+  }
+
+  #drain(): void {
+    for (let next = this.#ahead.get(this.#head + 1); next; next = this.#ahead.get(this.#head + 1)) {
+      this.#ahead.delete(next.seq);
+      this.#head = next.seq;
+      this.#keep(next);
+      this.#ports.deliver({ kind: 'message', message: next });
+    }
+    for (let next = this.#aheadChanges.get(this.#rev + 1); next && next.seq <= this.#head; ) {
+      this.#apply(next);
+      next = this.#aheadChanges.get(this.#rev + 1);
+    }
+    const waiting = this.#ahead.size > 0 || this.#aheadChanges.size > 0;
+    if (waiting) this.#cancelTimer ??= this.#ports.clock.after(GAP_MS, () => this.#repair());
+    else this.#stopTimer();
+  }
+
+  #apply(change: Change): void {
+    this.#rev = change.rev;
+    for (const rev of this.#aheadChanges.keys()) if (rev <= change.rev) this.#aheadChanges.delete(rev);
+    const at = change.seq - (this.#head - this.#tail.length + 1);
+    const held = this.#tail[at];
+    if (held) {
+      const next = changed(held, change);
+      this.#tail[at] = next;
+      this.#tailBytes += weightOf(next) - weightOf(held);
+    }
+    this.#ports.deliver({ kind: 'changed', change });
+  }
+
+  #keep(message: Message): void {
+    this.#tail.push(message);
+    this.#tailBytes += weightOf(message);
+    while (this.#tail.length > TAIL_MESSAGES || (this.#tailBytes > TAIL_BYTES && this.#tail.length > 1)) {
+      const dropped = this.#tail.shift();
+      if (dropped) this.#tailBytes -= weightOf(dropped);
+    }
+  }
+
+  #skipTo(seq: number): void {
+    this.#head = seq;
+    this.#tail = [];
+    this.#tailBytes = 0;
+  }
+
+  #stopTimer(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  #repair(): void {
+    this.#stopTimer();
+    if (this.#closed) return;
+    if (this.#repairing) {
+      this.#repairAgain = true;
+      return;
+    }
+    this.#repairing = true;
+    void this.#readMissing()
+      .catch(() => {
+        this.#cancelTimer ??= this.#ports.clock.after(RETRY_MS, () => this.#repair());
+      })
+      .then(() => {
+        this.#repairing = false;
+        const again = this.#repairAgain;
+        this.#repairAgain = false;
+        if (again) this.#repair();
+      });
+  }
+
+  async #readMissing(): Promise<void> {
+    const { source } = this.#ports;
+    const before = this.#head;
+    // The head is read first: whatever is below it is in the store when the windows are read.
+    const head = await source.head(this.room);
+    if (!head || this.#closed) return;
+    while (this.#head < head.headSeq && !this.#closed) {
+      const from = this.#head + 1;
+      const window = { from, to: from + TAIL_MESSAGES - 1, order: 'asc', limit: TAIL_MESSAGES } as const;
+      const read = await source.messages(this.room, window);
+      for (const message of read) this.offer(message);
+      // Retention took the beginning of the gap: nobody can have it any more.
+      if (this.#head < from && head.firstSeq > from) this.#skipTo(head.firstSeq - 1);
+      else if (this.#head < from) break;
+    }
+    while (this.#rev < head.rev && !this.#closed) {
+      const from = this.#rev;
+      const read = await source.changedSince(this.room, from, CHANGES_PAGE);
+      for (const message of read) {
+        // A change of a message that is still to come is newer than this repair: it is announced or compared later.
+        if (message.seq > this.#head) break;
+        if ((message.rev ?? 0) > this.#rev) this.#apply(changeOf(message));
+      }
+      // Of a message changed several times only the last change is kept: the revs in between are nobody's.
+      if (read.length < CHANGES_PAGE) this.#rev = Math.max(this.#rev, head.rev);
+      else if (this.#rev === from) break;
+    }
+    for (const rev of this.#aheadChanges.keys()) if (rev <= this.#rev) this.#aheadChanges.delete(rev);
+    this.#ports.repaired(this.#head - before);
+    this.#drain();
+  }
+}

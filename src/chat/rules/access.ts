@@ -1,0 +1,56 @@
+import type { Chat } from '../chat.ts';
+import { ChatError, noSuchRoom } from '../errors.ts';
+import type { Account, Role, RoomId, RoomView } from '../model.ts';
+
+export const isAdmin = (caller: Account): boolean => caller.roles.includes('admin');
+
+const ROLES_OF_THE_CHAT = ['user', 'admin', 'bot'];
+
+/** Any use of rooms needs a token of role user (or admin, or bot). */
+export function assertChatRole(caller: Account): void {
+  if (!caller.roles.some((role) => ROLES_OF_THE_CHAT.includes(role))) {
+    throw new ChatError('role_required', 'this needs a token of role user');
+  }
+}
+
+const RANK: Record<Role, number> = { member: 1, moderator: 2, owner: 3 };
+
+/** Admins may what owners may, without being members; so may bots read public rooms only, like users. */
+export const hasRank = (view: RoomView, caller: Account, least: Role): boolean =>
+  isAdmin(caller) || (view.role !== undefined && RANK[view.role] >= RANK[least]);
+
+/** The room as the caller stands to it. A private room that the caller may not see does not exist for them (600). */
+export async function seeRoom(chat: Pick<Chat, 'store'>, caller: Account, id: RoomId): Promise<RoomView> {
+  assertChatRole(caller);
+  const view = await chat.store.viewRoom(id, caller.user);
+  if (!view || (view.room.visibility === 'private' && !hasRank(view, caller, 'member'))) throw noSuchRoom();
+  return view;
+}
+
+/** As {@link seeRoom}, for what is inside: a ban closes it. */
+export async function readRoom(chat: Pick<Chat, 'store'>, caller: Account, id: RoomId): Promise<RoomView> {
+  const view = await seeRoom(chat, caller, id);
+  assertNotBanned(view, caller);
+  return view;
+}
+
+export function assertNotBanned(view: RoomView, caller: Account): void {
+  if (!view.ban || isAdmin(caller)) return;
+  const until = view.ban.until === undefined ? '' : ` until ${new Date(view.ban.until).toISOString()}`;
+  throw new ChatError('banned', `you are banned from this room${until}`);
+}
+
+export async function memberRoom(chat: Pick<Chat, 'store'>, caller: Account, id: RoomId): Promise<RoomView> {
+  const view = await readRoom(chat, caller, id);
+  if (view.role === undefined) throw new ChatError('not_a_member', 'join the room first');
+  return view;
+}
+
+export function assertRank(view: RoomView, caller: Account, least: Role): void {
+  if (!hasRank(view, caller, least)) {
+    throw new ChatError(
+      'role_required',
+      `only the room's ${least}${least === 'owner' ? '' : 's and owner'} may do this`,
+    );
+  }
+}
