@@ -85,3 +85,31 @@ export const noSuchRoom = (): ChatError => new ChatError('invalid_chatroom', 'th
 /** For a dependency that is away: the caller may send the same again. */
 export const tryAgain = (what: string, cause?: unknown): ChatError =>
   new ChatError('try_again', `${what} is away at the moment; send the same again`, { retryAfterMs: 1000, cause });
+
+interface PackedError {
+  readonly code?: ErrorCode;
+  readonly detail: string;
+  readonly status?: number;
+  readonly retryAfterMs?: number | undefined;
+  readonly data?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** Errors as they cross between processes: a {@link ChatError} arrives as one, anything else as a plain Error. */
+export const errorCodec = {
+  pack(error: unknown): PackedError {
+    if (error instanceof ChatError) {
+      const { code, message: detail, status, retryAfterMs, data } = error;
+      return { code, detail, status, retryAfterMs, data };
+    }
+    return { detail: error instanceof Error ? error.message : String(error) };
+  },
+  unpack(packed: unknown): Error {
+    const { code, detail, status, retryAfterMs, data } = packed as PackedError;
+    if (code === undefined) return new Error(detail);
+    return new ChatError(code, detail, {
+      ...(status === undefined ? {} : { status }),
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      ...(data === undefined ? {} : { data }),
+    });
+  },
+};

@@ -1,11 +1,23 @@
 import { z } from 'zod';
 import { clientId, id, seq, text, time, visibleText } from './fields.ts';
 
-/** Free facts of the sender, at most 4 KiB as JSON and 8 levels deep; stored and sent as they are. */
+const META_DEPTH = 8;
+const META_BYTES = 4096;
+
+/** What JSON can say, no deeper than `depth`: sockets also carry binary data, and deep nesting breaks recursive code. */
+function isJson(value: unknown, depth: number): boolean {
+  if (value === null || ['boolean', 'number', 'string'].includes(typeof value)) return true;
+  if (typeof value !== 'object' || depth === 0) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return false;
+  return Object.values(value).every((inner) => isJson(inner, depth - 1));
+}
+
 export const meta = z
-  .record(z.string().max(64), z.json())
-  .refine((it) => JSON.stringify(it).length <= 4096, 'must be at most 4 KiB as JSON')
-  .meta({ description: 'Free facts of the sender, at most 4 KiB as JSON' });
+  .record(text.max(64), z.unknown())
+  .refine((it) => isJson(it, META_DEPTH), { message: `must be JSON, at most ${META_DEPTH} levels deep`, abort: true })
+  .refine((it) => JSON.stringify(it).length <= META_BYTES, `must be at most ${META_BYTES} characters as JSON`)
+  .meta({ description: 'Free facts of the sender: at most 4096 characters as JSON, 8 levels deep' });
 
 export const message = z
   .object({

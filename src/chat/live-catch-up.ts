@@ -1,0 +1,70 @@
+import {
+  type Budget,
+  type CatchUpCursor,
+  type CaughtUp,
+  CHANGED_MAX,
+  changesWanted,
+  formCaughtUp,
+} from './catch-up.ts';
+import type { Chat } from './chat.ts';
+import type { Message } from './model.ts';
+import type { RoomFeed } from './room-feed.ts';
+
+/**
+ * Reads what a follower of `feed` missed, in two steps: this one reads, the returned one forms the answer from where the
+ * feed stands in that very turn. Whoever sends the answer in the same turn may promise that the next live message is
+ * `headSeq + 1`. What moved too far in between is answered with `hasMore`, and the client asks again.
+ */
+export async function prepareCatchUp(
+  chat: Pick<Chat, 'store'>,
+  feed: RoomFeed,
+  cursor: CatchUpCursor,
+  limit: number,
+): Promise<(budget: Budget) => CaughtUp> {
+  const { room } = feed;
+  if (feed.after(cursor.seq, limit) === undefined) await feed.fill();
+  const revRead = feed.rev;
+  const from = Math.max(cursor.seq + 1, feed.firstSeq);
+  const read =
+    feed.after(from - 1, limit) === undefined
+      ? await chat.store.messages(room, { from, to: from + limit - 1, order: 'asc', limit })
+      : undefined;
+  const changes = changesWanted(cursor, feed.rev)
+    ? await chat.store.changedSince(room, cursor.rev ?? 0, CHANGED_MAX)
+    : undefined;
+  return (budget) => {
+    const { headSeq, firstSeq, rev, epoch } = feed;
+    // What was read may be older than an edit that went out meanwhile: better none of it than a stale text.
+    const stored = revRead === rev ? read : [];
+    const messages = feed.after(from - 1, limit) ?? (stored ? joinTail(stored, feed, from, limit) : []);
+    return formCaughtUp(cursor, { headSeq, firstSeq, rev, epoch }, messages, changes, budget);
+  };
+}
+
+/** Never past what the feed delivered: that comes live. */
+function joinTail(read: readonly Message[], feed: RoomFeed, from: number, limit: number): Message[] {
+  const known = read.filter((it) => it.seq <= feed.headSeq);
+  const last = known.at(-1)?.seq ?? from - 1;
+  return [...known, ...(feed.after(last, limit - known.length) ?? [])].slice(0, limit);
+}
+
+/** The newest messages of a followed room, oldest first; like {@link prepareCatchUp}. */
+export async function prepareNewest(
+  chat: Pick<Chat, 'store'>,
+  feed: RoomFeed,
+  limit: number,
+): Promise<(budget: Budget) => Message[]> {
+  const seq = Math.max(feed.headSeq - limit, feed.firstSeq - 1, 0);
+  const answer = await prepareCatchUp(chat, feed, { seq }, limit * 2);
+  return (budget) => {
+    // Newest first when bytes run out: the beginning of a page may be cut, its end may not.
+    const { messages } = answer({ bytes: Number.POSITIVE_INFINITY });
+    const kept: Message[] = [];
+    for (const message of messages.slice(-limit).reverse()) {
+      budget.bytes -= message.message.length;
+      if (budget.bytes < 0 && kept.length > 0) break;
+      kept.unshift(message);
+    }
+    return kept;
+  };
+}

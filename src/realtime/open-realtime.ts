@@ -1,0 +1,209 @@
+import type { Server as HttpServer } from 'node:http';
+import { Server } from 'socket.io';
+import type { Chat } from '../chat/chat.ts';
+import { ChatError, type ErrorCode } from '../chat/errors.ts';
+import { iso } from '../chat/ports/clock.ts';
+import { presentRoomPush } from '../chat/present-room.ts';
+import { TokenWatch } from '../chat/token-watch.ts';
+import { Typing } from '../chat/typing.ts';
+import { NAMESPACE } from '../wire/socket.ts';
+import { applyNodeEvent } from './apply-node-event.ts';
+import { dispatchEvent, toChatError } from './dispatch-event.ts';
+import type { EventContext } from './event-context.ts';
+import { closeSession, type OpenedSession, openSession } from './open-session.ts';
+import { originAllowed } from './origin.ts';
+import { createRoomWriter } from './room-writer.ts';
+import type { Session } from './session.ts';
+import { sessionId } from './session-router.ts';
+import { Sessions } from './sessions.ts';
+import * as rooms from './socket-rooms.ts';
+import type { ChatNamespace, ChatServer, ChatSocket } from './socket-types.ts';
+import { UnreadGuard, type UnreadLimits } from './unread-guard.ts';
+
+export interface RealtimeOptions {
+  readonly chat: Chat;
+  /** This worker's name. */
+  readonly worker: string;
+  readonly corsOrigin: '*' | readonly string[];
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+  readonly maxPayloadBytes: number;
+  readonly unread: UnreadLimits;
+  readonly allowQueryToken: boolean;
+  readonly allowEio3: boolean;
+  readonly revalidateMs: number;
+  /** The message rate as it is configured, e.g. `20/10s`. */
+  readonly rateText: string;
+  readonly observe: {
+    delivered(sockets: number): void;
+    connected(change: 1 | -1): void;
+    event(event: string, code: ErrorCode | 'ok'): void;
+    slowConsumerCut(): void;
+  };
+}
+
+export interface Realtime {
+  /** Tells every client to go elsewhere, spread over `windowMs`, and closes the connections, the newest first. */
+  drain(windowMs: number): Promise<void>;
+  close(): void;
+}
+
+/** A socket that does not say what it wants within this is closed. */
+const CONNECT_MS = 10_000;
+/** A client whose token ran out may renew it within this. */
+const EXPIRED_GRACE_MS = 5000;
+
+/** The Socket.IO edge: puts itself on `server`. */
+export function openRealtime(server: HttpServer, options: RealtimeOptions): Realtime {
+  const { chat, observe, worker } = options;
+  const io: ChatServer = new Server(server, {
+    cors: { origin: options.corsOrigin === '*' ? '*' : [...options.corsOrigin] },
+    allowRequest: (request, decide) => {
+      if (originAllowed(request, options.corsOrigin)) decide(null, true);
+      else decide('pages of this origin may not connect', false);
+    },
+    pingInterval: options.pingIntervalMs,
+    pingTimeout: options.pingTimeoutMs,
+    connectTimeout: CONNECT_MS,
+    maxHttpBufferSize: options.maxPayloadBytes,
+    allowEIO3: options.allowEio3,
+    perMessageDeflate: false,
+    serveClient: false,
+  });
+  io.engine.generateId = () => sessionId(worker);
+  const namespace: ChatNamespace = io.of(NAMESPACE);
+  const sessions = new Sessions(chat);
+  const tokens = new TokenWatch(chat, options.revalidateMs);
+  const context: EventContext = { chat, tokens, typing: new Typing(chat), holdToken };
+  let draining = false;
+
+  chat.hub.listen({
+    onRoom: createRoomWriter(namespace, observe.delivered),
+    onNode: (event) => applyNodeEvent({ chat, namespace, sessions, tokens }, event),
+  });
+  chat.presence.onGone((users) => {
+    for (const user of users) void tellGone(chat, namespace, user);
+  });
+
+  const opened = new WeakMap<ChatSocket, OpenedSession>();
+  namespace.use((socket, next) => {
+    const refuse = (cause: unknown): void => next(connectError(chat, cause));
+    if (draining)
+      return refuse(new ChatError('draining', 'this worker is going; connect again', { retryAfterMs: 500 }));
+    openSession(chat, sessions, socket, options.allowQueryToken).then((it) => {
+      opened.set(socket, it);
+      next();
+    }, refuse);
+  });
+  namespace.on('connection', (socket) => {
+    const found = opened.get(socket);
+    if (!found) return void socket.conn.close();
+    const { session, token, visible, batch } = found;
+    observe.connected(1);
+    void socket.join(rooms.user(session.account.user));
+    socket.data.session = session;
+    socket.onAny((event: string, ...args: unknown[]) => {
+      void dispatchEvent(context, session, event, args, observe.event);
+    });
+    socket.once('disconnect', () => {
+      observe.connected(-1);
+      closeSession(sessions, session);
+      // Whoever leaves the only namespace has no business here: Engine.IO alone would keep the connection for ever.
+      socket.conn.close();
+    });
+    holdToken(session, token);
+    // In one turn with the feeds as they stand: the next live message of each room is headSeq + 1.
+    const pushes = visible.map(({ room, role }) => {
+      const feed = session.feedOf(room.id);
+      const now = feed ? { ...room, headSeq: feed.headSeq, rev: feed.rev } : room;
+      return presentRoomPush(now, session.isMember(room.id), role);
+    });
+    if (batch) socket.emit('chatrooms', { rooms: pushes });
+    else for (const push of pushes) socket.emit('chatroom', push);
+    sessions.connected(session);
+  });
+
+  const guard = new UnreadGuard(
+    options.unread,
+    () => sessions.all(),
+    (session) => {
+      observe.slowConsumerCut();
+      session.socket.emit('resync', { rooms: session.rooms });
+      session.socket.conn.close(true);
+    },
+  );
+
+  function holdToken(session: Session, token: string): void {
+    session.releaseToken();
+    session.cancelExpiry?.();
+    session.cancelExpiry = undefined;
+    session.releaseToken = tokens.hold(token, session.account, (end) => {
+      if (end === 'revoked') {
+        const detail = 'the token was revoked';
+        session.socket.emit('failure', { event: 'authenticate', error: 1000, code: 'invalid_token', detail });
+      }
+      tellWho(session, true);
+      const closeMs = end === 'revoked' ? 0 : EXPIRED_GRACE_MS;
+      session.cancelExpiry = chat.clock.after(closeMs, () => session.socket.conn.close());
+    });
+    tellWho(session, false);
+  }
+
+  function tellWho({ socket, account }: Session, expired: boolean): void {
+    const { user, type, name, roles, expiresAt } = account;
+    const { messageBytes, imageBytes, historyPage } = chat.settings;
+    socket.emit('authentication', {
+      user,
+      type,
+      name,
+      roles: [...roles],
+      ...(expiresAt === undefined ? {} : { expiresAt: iso(expiresAt) }),
+      ...(expired ? { expired } : {}),
+      node: worker,
+      limits: { messageBytes, imageBytes, page: historyPage, rate: options.rateText },
+    });
+  }
+
+  return {
+    async drain(windowMs) {
+      draining = true;
+      // The newest first: who has been here longest has the most to lose by a second move.
+      const leaving = [...namespace.sockets.values()].reverse();
+      const startedAt = performance.now();
+      for (const [at, socket] of leaving.entries()) {
+        const dueMs = (windowMs * at) / leaving.length - (performance.now() - startedAt);
+        if (dueMs > 1) await new Promise((resolve) => setTimeout(resolve, dueMs));
+        socket.emit('drain', { retryAfterMs: Math.round(Math.random() * 500) });
+        // Closed below Socket.IO: its own `disconnect` tells clients not to come back.
+        socket.conn.close();
+      }
+    },
+    close() {
+      guard.close();
+      io.disconnectSockets(true);
+      io.engine.close();
+    },
+  };
+}
+
+/** A node died, and these users had no other: every remaining node tells its own clients. */
+async function tellGone(chat: Chat, namespace: ChatNamespace, user: string): Promise<void> {
+  try {
+    const shared = await chat.store.roomIdsOf(user);
+    if (shared.length > 0) namespace.to(shared.map(rooms.members)).emit('status', { user, status: 2 });
+  } catch (cause) {
+    chat.log.warn('a lost user could not be told offline', { user, cause });
+  }
+}
+
+function connectError(chat: Chat, cause: unknown): Error {
+  const error = toChatError(cause);
+  if (error.code === 'internal') chat.log.error('a socket could not be let in', { cause });
+  const data = {
+    error: error.error,
+    code: error.code,
+    detail: error.message,
+    ...(error.retry ? { retry: true, retryAfterMs: error.retryAfterMs ?? 1000 } : {}),
+  };
+  return Object.assign(new Error(error.message), { data });
+}

@@ -1,0 +1,69 @@
+import { authenticate } from '../chat/authenticate.ts';
+import type { Chat } from '../chat/chat.ts';
+import { ChatError } from '../chat/errors.ts';
+import { LIST_MAX } from '../chat/manage-rooms.ts';
+import type { RoomView } from '../chat/model.ts';
+import { assertChatRole, isAdmin } from '../chat/rules/access.ts';
+import { handshake } from '../wire/socket.ts';
+import { Session } from './session.ts';
+import type { Sessions } from './sessions.ts';
+import type { ChatSocket } from './socket-types.ts';
+
+export interface OpenedSession {
+  readonly session: Session;
+  readonly token: string;
+  /** The user's own rooms, then others one may see, {@link LIST_MAX} in all at most. */
+  readonly visible: readonly RoomView[];
+  /** The client wants them as one event. */
+  readonly batch: boolean;
+}
+
+const BEARER = /^Bearer +(\S+)$/i;
+
+/** From `auth.token` or the Authorization header; never from the URL unless old clients are allowed. */
+function tokenOf(socket: ChatSocket, allowQueryToken: boolean): { token: string | undefined; batch: boolean } {
+  const parsed = handshake.safeParse(socket.handshake.auth);
+  if (!parsed.success) throw new ChatError('invalid_token', 'auth must be { token } with a text');
+  const { token, batch = false } = parsed.data;
+  const fromHeader = BEARER.exec(socket.handshake.headers.authorization ?? '')?.[1];
+  const fromQuery = socket.handshake.query.token;
+  if (token === undefined && fromHeader === undefined && fromQuery !== undefined) {
+    if (allowQueryToken && typeof fromQuery === 'string') return { token: fromQuery, batch };
+    throw new ChatError('invalid_token', 'tokens in the URL are refused, they end up in logs; send auth.token');
+  }
+  return { token: token ?? fromHeader, batch };
+}
+
+/** Lets a socket in: who it is, and all its rooms followed, before the client is told that it is connected. */
+export async function openSession(
+  chat: Chat,
+  sessions: Sessions,
+  socket: ChatSocket,
+  allowQueryToken: boolean,
+): Promise<OpenedSession> {
+  const { token, batch } = tokenOf(socket, allowQueryToken);
+  const account = await authenticate(chat, token);
+  assertChatRole(account);
+  const session = new Session(chat, socket, account);
+  // Known before its rooms are read: a join or leave in between reaches it.
+  sessions.add(session);
+  socket.conn.once('close', () => closeSession(sessions, session));
+  try {
+    const query = { user: account.user, all: isAdmin(account) };
+    const mine = await chat.store.listRooms({ ...query, scope: 'mine', limit: chat.settings.maxRooms });
+    await session.enter(mine.map(({ room }) => room.id));
+    const left = LIST_MAX - mine.length;
+    const others = left > 0 ? await chat.store.listRooms({ ...query, scope: 'others', limit: left }) : [];
+    return { session, token: token ?? '', visible: [...mine.slice(0, LIST_MAX), ...others], batch };
+  } catch (cause) {
+    closeSession(sessions, session);
+    throw cause;
+  }
+}
+
+/** Gives back all a connection held; any number of times. */
+export function closeSession(sessions: Sessions, session: Session): void {
+  if (session.closed) return;
+  sessions.remove(session); // before its rooms go: they are told of its leaving
+  session.close();
+}

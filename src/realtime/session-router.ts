@@ -1,0 +1,173 @@
+import { randomBytes } from 'node:crypto';
+import {
+  Agent,
+  createServer,
+  request as httpRequest,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Log } from '../chat/ports/log.ts';
+
+/** Hands a connection to another worker; what was read of it goes along, to be put back in front. */
+export type HandOver = (owner: string, head: Buffer, socket: Socket) => void;
+
+export interface SessionRouterOptions {
+  /** This worker's name: the first part of the ids of its sessions. */
+  readonly worker: string;
+  /** The Unix socket on which a worker takes requests of its sessions that landed elsewhere. */
+  readonly socketPath: (worker: string) => string;
+  readonly handOver: HandOver;
+  readonly log: Log;
+}
+
+const SID = /[?&]sid=([^&]+)/;
+const PROXY_TIMEOUT_MS = 60_000;
+/** What Engine.IO says of a session it does not know: every client starts a new one then. */
+const UNKNOWN_SESSION = JSON.stringify({ code: 1, message: 'Session ID unknown' });
+
+/** A new session's id; it begins with the name of the worker that holds the session. */
+export const sessionId = (worker: string): string => `${worker}.${randomBytes(15).toString('base64url')}`;
+
+/**
+ * Long-polling requests and upgrades belong to the worker that holds their session, wherever the operating system or a
+ * balancer let them land. Polls are passed on over that worker's Unix socket; an upgrade's connection itself is handed
+ * over, so that nobody stands in the stream afterwards and a third worker's death cuts nobody.
+ */
+export class SessionRouter {
+  readonly #options: SessionRouterOptions;
+  readonly #agents = new Map<string, Agent>();
+  #inner: Server | undefined;
+
+  constructor(options: SessionRouterOptions) {
+    this.#options = options;
+  }
+
+  /** Puts itself in front of what `server` does with requests and upgrades so far. */
+  async attach(server: Server): Promise<void> {
+    const onRequest = server.listeners('request');
+    const onUpgrade = server.listeners('upgrade');
+    server.removeAllListeners('request').removeAllListeners('upgrade');
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      const owner = this.#foreignOwner(request);
+      if (owner === undefined) for (const listener of onRequest) listener.call(server, request, response);
+      else this.#proxy(owner, request, response);
+    });
+    server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      const owner = this.#foreignOwner(request);
+      if (owner === undefined) for (const listener of onUpgrade) listener.call(server, request, socket, head);
+      else this.#passUpgrade(owner, request, socket, head);
+    });
+    const inner = createServer((request, response) => {
+      // Never passed on again: what is not ours by now is nobody's.
+      if (this.#foreignOwner(request) === undefined) for (const it of onRequest) it.call(server, request, response);
+      else refuse(response);
+    });
+    this.#inner = inner;
+    await new Promise<void>((resolve, reject) => {
+      inner.once('error', reject);
+      // `exclusive`: the cluster module would share the socket among the workers.
+      inner.listen({ path: this.#options.socketPath(this.#options.worker), exclusive: true }, resolve);
+    });
+  }
+
+  close(): void {
+    this.#inner?.close();
+    this.#inner?.closeAllConnections();
+    for (const agent of this.#agents.values()) agent.destroy();
+  }
+
+  #foreignOwner({ url = '' }: IncomingMessage): string | undefined {
+    if (!url.startsWith('/socket.io/')) return undefined;
+    const sid = SID.exec(url)?.[1];
+    const dot = sid?.indexOf('.') ?? -1;
+    const owner = sid?.slice(0, dot);
+    return owner === undefined || !/^\d{1,10}$/.test(owner) || owner === this.#options.worker ? undefined : owner;
+  }
+
+  #agent(owner: string): Agent {
+    let agent = this.#agents.get(owner);
+    if (!agent) {
+      agent = new Agent({ keepAlive: true, maxFreeSockets: 64 });
+      this.#agents.set(owner, agent);
+    }
+    return agent;
+  }
+
+  #proxy(owner: string, request: IncomingMessage, response: ServerResponse): void {
+    const { method, url, headers } = request;
+    const passed = httpRequest({
+      socketPath: this.#options.socketPath(owner),
+      method,
+      path: url,
+      headers,
+      agent: this.#agent(owner),
+      timeout: PROXY_TIMEOUT_MS,
+    });
+    passed.on('response', (answer) => {
+      const { connection: _connection, 'keep-alive': _keepAlive, ...passedOn } = answer.headers;
+      response.writeHead(answer.statusCode ?? 502, passedOn);
+      answer.pipe(response);
+      answer.on('error', () => response.destroy());
+    });
+    passed.on('timeout', () => passed.destroy());
+    passed.on('error', (cause: NodeJS.ErrnoException) => {
+      if (response.headersSent) response.destroy();
+      else refuse(response);
+      if (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED') {
+        this.#agents.get(owner)?.destroy();
+        this.#agents.delete(owner);
+      } else this.#options.log.debug('a poll of another worker broke off', { owner, cause });
+    });
+    response.on('close', () => passed.destroy());
+    request.pipe(passed);
+  }
+
+  #passUpgrade(owner: string, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (!(socket instanceof Socket)) {
+      socket.destroy();
+      return;
+    }
+    stopReading(socket);
+    const lines = [`${request.method} ${request.url} HTTP/${request.httpVersion}`];
+    for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
+      lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
+    }
+    const read = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]);
+    this.#options.handOver(owner, read, socket);
+  }
+}
+
+/** A connection that another worker handed over: what it had read is read again, and the rest follows. */
+export function takeOver(server: Server, head: Buffer, socket: Socket): void {
+  socket.unshift(head);
+  server.emit('connection', socket);
+}
+
+/**
+ * Ends the connection of an upgrade whose worker is gone; the client goes on polling and is told there to start anew.
+ */
+export function refuseUpgrade(socket: Socket): void {
+  socket.on('error', () => {});
+  socket.end(
+    `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${UNKNOWN_SESSION.length}\r\nConnection: close\r\n\r\n${UNKNOWN_SESSION}`,
+  );
+}
+
+/**
+ * Stops reading at the handle: what Node reads after this and before the hand-over is complete would be thrown away.
+ * There is no public way to it (`pause()` only stops the stream above).
+ */
+export function stopReading(socket: Socket): void {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  if (typeof handle === 'object' && handle !== null && 'readStop' in handle) {
+    const { readStop } = handle;
+    if (typeof readStop === 'function') readStop.call(handle);
+  }
+}
+
+function refuse(response: ServerResponse): void {
+  response.writeHead(400, { 'Content-Type': 'application/json' }).end(UNKNOWN_SESSION);
+}
