@@ -39,6 +39,8 @@ export interface Chat {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told how long each append took, in seconds. */
+  readonly appended: (seconds: number) => void;
   readonly settings: ChatSettings;
   /** Words that some bot answers, in lower case without `/`. */
   readonly commands: ReadonlySet<string>;

@@ -17,6 +17,7 @@ export interface HubPorts {
   readonly store: Store;
   readonly clock: Clock;
   readonly log: Log;
+  /** Told of each repair of a room's feed, with the number of messages the store supplied. */
   readonly repaired: (messages: number) => void;
 }
 

@@ -72,12 +72,14 @@ async function append(
 /** Commits and tells: the only way into a room's log. */
 export async function appendMessage(chat: Chat, draft: NewMessage): Promise<Receipt> {
   let receipt: Receipt;
+  const startedAt = performance.now();
   try {
     receipt = await chat.store.append(draft); // commit point: from here the message exists
   } catch (cause) {
     if (cause instanceof ChatError && cause.code === 'try_again') settleLater(chat, draft, 0);
     throw cause;
   }
+  chat.appended((performance.now() - startedAt) / 1000);
   if (receipt.replayed) void tellStored(chat, draft.chatroom, receipt.id);
   else chat.hub.tellRoom(draft.chatroom, { kind: 'message', message: storedForm(draft, receipt) });
   return receipt;

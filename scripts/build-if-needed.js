@@ -1,0 +1,29 @@
+// Before anything runs from dist/: builds it when it is missing or older than src/, and says nothing when it is not.
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const hasTools = ['typescript', 'vite'].every((it) => existsSync(join(root, 'node_modules', it, 'package.json')));
+const hasDist = existsSync(join(root, 'dist/main.js'));
+
+if (hasTools) {
+  if (isOld()) {
+    const { status } = spawnSync(process.execPath, [join(root, 'scripts/build.js')], { stdio: 'inherit' });
+    process.exitCode = status ?? 1;
+  }
+} else if (!hasDist) {
+  console.error('There is no build yet, and the tools to make one are not installed. Run: npm install --include=dev');
+  process.exitCode = 1;
+}
+
+/** Folders count too: their time changes when a file is removed. */
+function isOld() {
+  const stamp = statSync(join(root, 'dist/.build'), { throwIfNoEntry: false });
+  const src = join(root, 'src');
+  if (stamp === undefined) return existsSync(src);
+  return ['', ...readdirSync(src, { recursive: true })]
+    .filter((it) => !it.endsWith('.test.ts'))
+    .some((it) => (statSync(join(src, it), { throwIfNoEntry: false })?.mtimeMs ?? 0) > stamp.mtimeMs);
+}

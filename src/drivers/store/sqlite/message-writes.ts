@@ -1,0 +1,143 @@
+import { ChatError, noSuchRoom } from '../../../chat/errors.ts';
+import type { Command, Image, Message, NewMessage, Receipt } from '../../../chat/model.ts';
+import type { GuardedDatabase } from './guarded-database.ts';
+import { requireRoom } from './room-writes.ts';
+import { findMessage, HEAD, type ReceiptRow, receiptOf, toMessage } from './rows.ts';
+
+/**
+ * The hot path of the whole server: one look at the room, one insert. The insert does nothing when the key was used by
+ * a message before; what for, is only looked up then.
+ */
+const PLACE = `
+  SELECT rooms.key AS room, ${HEAD} + 1 AS seq,
+    EXISTS (SELECT 1 FROM commands WHERE room = rooms.key AND user = ?2 AND client_id = ?3) AS command
+  FROM rooms WHERE rooms.id = ?1`;
+
+const APPEND = `
+  INSERT INTO messages (room, seq, id, owner, owner_name, type, message, created_at, client_id, fingerprint,
+    in_reply_to, origin, bot, meta)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  ON CONFLICT (room, owner, client_id) DO NOTHING`;
+
+export function append(db: GuardedDatabase, message: NewMessage): Receipt {
+  const { chatroom, id, owner, createdAt, clientId, image, inReplyTo } = message;
+  const place = db.first<{ room: number; seq: number; command: 0 | 1 }>(PLACE, [chatroom, owner, clientId]);
+  if (place === undefined) throw noSuchRoom();
+  if (place.command === 1) throw conflict();
+  const { changes, key } = db.run(APPEND, [
+    place.room,
+    place.seq,
+    id,
+    owner,
+    message.ownerName,
+    message.type,
+    message.message,
+    createdAt,
+    clientId,
+    message.fingerprint,
+    inReplyTo ?? null,
+    message.origin ?? null,
+    message.bot?.name ?? null,
+    message.meta === undefined ? null : JSON.stringify(message.meta),
+  ]);
+  if (changes === 0) return replayed(db, message);
+  if (image !== undefined) putImage(db, key, image);
+  if (message.bot !== undefined && inReplyTo !== undefined) markAnswered(db, chatroom, inReplyTo);
+  return { id, seq: place.seq, createdAt, replayed: false };
+}
+
+function replayed(db: GuardedDatabase, { chatroom, owner, clientId, fingerprint }: NewMessage): Receipt {
+  const first = receiptOf(db, chatroom, owner, clientId);
+  if (first === undefined) throw new Error('a message was neither stored nor found');
+  if (first.seq === null || first.fingerprint !== fingerprint) throw conflict();
+  return { id: first.id, seq: first.seq, createdAt: first.createdAt, replayed: true };
+}
+
+/** Raises the room's rev and gives it to the message; an image that becomes text loses its bytes. */
+export function editMessage(
+  db: GuardedDatabase,
+  room: string,
+  id: string,
+  text: string,
+  type: 1 | 2,
+): Message | undefined {
+  const known = findMessage(db, room, id);
+  if (known === undefined || known.deleted === 1) return undefined;
+  if (known.type === 3) db.run('DELETE FROM images WHERE message = ?', [known.key]);
+  const rev = raiseRev(db, room);
+  db.run('UPDATE messages SET message = ?, type = ?, rev = ? WHERE key = ?', [text, type, rev, known.key]);
+  return toMessage(room, { ...known, message: text, type, rev });
+}
+
+export function deleteMessage(db: GuardedDatabase, room: string, id: string): Message | undefined {
+  const known = findMessage(db, room, id);
+  if (known === undefined) return undefined;
+  if (known.deleted === 1) return toMessage(room, known);
+  db.run('DELETE FROM images WHERE message = ?', [known.key]);
+  const rev = raiseRev(db, room);
+  db.run(`UPDATE messages SET message = '', meta = NULL, deleted = 1, rev = ? WHERE key = ?`, [rev, known.key]);
+  return toMessage(room, { ...known, message: '', meta: null, deleted: 1, rev });
+}
+
+export function putCommand(
+  db: GuardedDatabase,
+  command: Command,
+): Pick<ReceiptRow, 'id' | 'createdAt'> & { replayed: boolean } {
+  const { id, chatroom, user, clientId, fingerprint, createdAt } = command;
+  const room = requireRoom(db, chatroom);
+  const first = receiptOf(db, chatroom, user, clientId);
+  if (first !== undefined) {
+    if (first.seq !== null || first.fingerprint !== fingerprint) throw conflict();
+    return { id: first.id, createdAt: first.createdAt, replayed: true };
+  }
+  db.run(
+    `INSERT INTO commands (room, id, user, user_name, client_id, fingerprint, command, args, message, created_at,
+       deadline) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    [
+      room.key,
+      id,
+      user,
+      command.userName,
+      clientId,
+      fingerprint,
+      command.command,
+      command.args,
+      command.message,
+      createdAt,
+      command.deadline,
+    ],
+  );
+  return { id, createdAt, replayed: false };
+}
+
+export function giveUpCommand(db: GuardedDatabase, id: string): boolean {
+  return db.run(`UPDATE commands SET state = 'given up' WHERE id = ? AND state = 'open'`, [id]).changes === 1;
+}
+
+export function revoke(db: GuardedDatabase, subject: string, at: number): void {
+  db.run(
+    `INSERT INTO revocations (subject, at) VALUES (?, ?)
+     ON CONFLICT (subject) DO UPDATE SET at = max(at, excluded.at)`,
+    [subject, at],
+  );
+}
+
+function putImage(db: GuardedDatabase, message: number, { contentType, bytes }: Image): void {
+  db.run('INSERT INTO images (message, content_type, bytes) VALUES (?, ?, ?)', [message, contentType, bytes]);
+}
+
+function markAnswered(db: GuardedDatabase, room: string, command: string): void {
+  db.run(
+    `UPDATE commands SET state = 'answered'
+     WHERE id = ?2 AND room = (SELECT key FROM rooms WHERE id = ?1) AND state = 'open'`,
+    [room, command],
+  );
+}
+
+function raiseRev(db: GuardedDatabase, room: string): number {
+  db.run('UPDATE rooms SET rev = rev + 1 WHERE id = ?', [room]);
+  return requireRoom(db, room).rev;
+}
+
+const conflict = (): ChatError =>
+  new ChatError('idempotency_conflict', 'this clientId was used with another body; take a new one');

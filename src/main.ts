@@ -1,0 +1,108 @@
+import cluster, { type Worker } from 'node:cluster';
+import { readFileSync } from 'node:fs';
+import { ConfigError } from './config/config-error.ts';
+import { type Config, parseConfig } from './config/parse-config.ts';
+import { printConfig } from './config/print-config.ts';
+import { createLogger, type Logger } from './platform/logger.ts';
+import { Resources } from './platform/resources.ts';
+import { startChatWorker } from './start/chat-worker.ts';
+import { startPrimary } from './start/primary.ts';
+
+/** sysexits: the configuration is wrong, and starting again will not help. */
+const EX_CONFIG = 78;
+const CLOSE_MS = 3000;
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+
+function readConfig(): Config {
+  try {
+    return parseConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(EX_CONFIG);
+  }
+}
+
+const held = new Resources();
+
+/** Nothing is known of the state after an exception nobody expected: say it, go, and be started anew. */
+function dieOfTheUnexpected(log: Logger): void {
+  const die = (what: string) => (cause: unknown) => {
+    log.error(what, { cause });
+    process.exit(1);
+  };
+  process.on('uncaughtException', die('an exception that nobody expected ends this process'));
+  process.on('unhandledRejection', die('a rejection that nobody expected ends this process'));
+}
+
+async function closeAndExit(log: Logger, closeMs: number): Promise<never> {
+  try {
+    await held.closeAll(closeMs);
+    process.exit(0);
+  } catch (cause) {
+    log.error('not everything could be closed', { cause });
+    process.exit(1);
+  }
+}
+
+async function runPrimary(): Promise<void> {
+  const config = readConfig();
+  const log = createLogger({ level: config.log.level, format: config.log.format, node: 'main' });
+  dieOfTheUnexpected(log);
+  let stopping: Promise<never> | undefined;
+  const stop = (): void => {
+    stopping ??= closeAndExit(log, config.processes.shutdownGraceMs + CLOSE_MS);
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  const started = held.start(
+    (it) =>
+      startPrimary(config, version, it, log, (url) => {
+        process.stdout.write(`Parley listens on ${url}\n`);
+        process.send?.('ready'); // pm2's wait_ready
+      }),
+    CLOSE_MS,
+  );
+  process.on('SIGHUP', () => {
+    log.info('restarting the workers one by one');
+    started.then(
+      (it) => it.rollingRestart(),
+      () => {},
+    );
+  });
+  await started;
+}
+
+async function runWorker(worker: Worker): Promise<void> {
+  const config = readConfig();
+  const name = String(worker.id);
+  const log = createLogger({ level: config.log.level, format: config.log.format, node: `worker ${name}` });
+  dieOfTheUnexpected(log);
+  process.on('disconnect', () => process.exit(0)); // the main process is gone, and with it the writer
+  process.on('SIGHUP', () => {}); // means the whole server: the main process sees to it
+  const socketDir = process.env.PARLEY_SOCKETS ?? '';
+  let draining: Promise<unknown> | undefined;
+  const stop = (): void => {
+    draining ??= started
+      .then((it) => it.drain())
+      .then(
+        () => closeAndExit(log, CLOSE_MS),
+        () => process.exit(1),
+      );
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  const started = held.start((it) => startChatWorker(config, name, socketDir, version, it, log, stop), CLOSE_MS);
+  await started;
+}
+
+if (process.argv.includes('--print-config')) process.stdout.write(`${printConfig(process.env)}\n`);
+else {
+  const role = cluster.worker ? runWorker(cluster.worker) : runPrimary();
+  role.catch((cause: unknown) => {
+    const message = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+    process.stderr.write(`${cause instanceof Error && cause.name === 'FolderInUse' ? cause.message : message}\n`);
+    process.exit(1);
+  });
+}

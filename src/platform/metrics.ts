@@ -1,0 +1,74 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+/** Powers of about three from 0.3 ms to 10 s: one row for commits, one for requests. */
+const SECONDS = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
+
+export type Metrics = ReturnType<typeof createMetrics>;
+
+/**
+ * What a worker counts. Labels are from closed sets (routes as patterns, codes of the error table), never from what
+ * a client sends: every new value of a label is memory for good.
+ *
+ * The primary asks its workers for their registries as JSON and adds them up. Each gauge says how it is added up: one
+ * without would be summed, which is wrong for anything but counts.
+ */
+export function createMetrics() {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const counter = (name: string, help: string) => new Counter({ name, help, registers });
+  return {
+    registry,
+
+    messagesAppended: counter('parley_messages_appended_total', 'Messages the store has committed'),
+    deliveries: counter('parley_deliveries_total', 'Messages handed to connections'),
+    appendSeconds: new Histogram({
+      name: 'parley_append_duration_seconds',
+      help: 'From the call of the store to its commit',
+      buckets: SECONDS,
+      registers,
+    }),
+    storeBatches: counter('parley_store_batches_total', 'Commits of the store, each of one message or more'),
+    gapsRepaired: counter('parley_feed_gaps_repaired_total', 'Times a room was caught up from the store'),
+
+    sockets: new Gauge({ name: 'parley_sockets', help: 'Connected sockets', aggregator: 'sum', registers }),
+    slowConsumersCut: counter('parley_slow_consumers_cut_total', 'Sockets cut because they did not read'),
+
+    /** Its `_count` is the number of requests. */
+    httpSeconds: new Histogram({
+      name: 'parley_http_request_duration_seconds',
+      help: 'REST requests by method, route pattern and status',
+      labelNames: ['method', 'route', 'status'] as const,
+      buckets: SECONDS,
+      registers,
+    }),
+    errors: new Counter({
+      name: 'parley_errors_total',
+      help: 'Errors answered, by code of the error table',
+      labelNames: ['code'] as const,
+      registers,
+    }),
+  };
+}
+
+/** What the primary counts: the embedded store's commits. */
+export function createPrimaryMetrics(stats: () => { batches: number; writes: number; failures: number }): Registry {
+  const registry = new Registry();
+  const rows = [
+    ['parley_store_batches_total', 'Commits of the store', 'batches'],
+    ['parley_store_writes_total', 'Writes in those commits', 'writes'],
+    ['parley_store_failures_total', 'Commits that the disk refused', 'failures'],
+  ] as const;
+  for (const [name, help, field] of rows) {
+    new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(stats()[field]);
+      },
+    });
+  }
+  return registry;
+}

@@ -1,0 +1,235 @@
+import { createServer, type Server } from 'node:http';
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { existsSync } from 'node:fs';
+import { runBots } from '../bots/run-bots.ts';
+import { sampleBots } from '../bots/sample-bots.ts';
+import type { Chat } from '../chat/chat.ts';
+import { Hub } from '../chat/hub.ts';
+import { recoverCommands } from '../chat/post-command.ts';
+import type { Config } from '../config/parse-config.ts';
+import { ClusterBus } from '../drivers/bus/cluster/cluster-bus.ts';
+import { LocalJobs } from '../drivers/jobs/local/local-jobs.ts';
+import { ClusterLimits } from '../drivers/limits/cluster/cluster-limits.ts';
+import { ClusterPresence } from '../drivers/presence/cluster/cluster-presence.ts';
+import { SqliteStore } from '../drivers/store/sqlite/sqlite-store.ts';
+import { createApi } from '../http/create-api.ts';
+import { Link } from '../platform/link.ts';
+import type { Logger } from '../platform/logger.ts';
+import { createMetrics } from '../platform/metrics.ts';
+import type { Resources } from '../platform/resources.ts';
+import { openRealtime } from '../realtime/open-realtime.ts';
+import { SessionRouter, takeOver } from '../realtime/session-router.ts';
+import { type ClusterState, type Hello, isHandOver, TOPICS } from './cluster-state.ts';
+import { linkOptions } from './link-options.ts';
+import { openAccounts } from './open-accounts.ts';
+import { processChannel } from './process-channel.ts';
+import { systemClock } from './system-clock.ts';
+
+/** Node's 511 overflows when thousands connect at once. */
+const BACKLOG = 4096;
+const HEADERS_MS = 10_000;
+const REQUEST_MS = 30_000;
+/** Longer than a proxy keeps its connections, so that the proxy closes first. */
+const KEEP_ALIVE_MS = 65_000;
+
+export interface ChatWorker {
+  /** Ends within `SHUTDOWN_GRACE_MS`: clients are sent elsewhere, requests under way are answered. */
+  drain(): Promise<void>;
+}
+
+/** A worker's composition root: the drivers, the chat, its edges; last opened, first closed. */
+export async function startChatWorker(
+  config: Config,
+  worker: string,
+  socketDir: string,
+  version: string,
+  held: Resources,
+  log: Logger,
+  onStop: () => void,
+): Promise<ChatWorker> {
+  const metrics = createMetrics();
+  const link = held.own('link', new Link(processChannel(process), linkOptions), (it) => it.close());
+  link.on(TOPICS.stop, onStop);
+  const store = held.own(
+    'store',
+    await SqliteStore.open(config.store.dir, (write) => link.call(TOPICS.write, write)),
+    (it) => it.close(),
+  );
+  const { accounts, guests } = await openAccounts(config.accounts, held);
+  const clock = systemClock;
+  const hub = new Hub({
+    bus: new ClusterBus(link),
+    store,
+    clock,
+    log,
+    repaired: (messages) => metrics.gapsRepaired.inc(messages > 0 ? 1 : 0),
+  });
+  held.own('feeds', hub.feeds, (it) => it.close());
+  const bots = sampleBots({ stockUrl: config.bots.stockUrl, log });
+  const jobs = new LocalJobs(link);
+  const chat: Chat = {
+    store,
+    hub,
+    jobs,
+    accounts,
+    presence: new ClusterPresence(link),
+    limits: new ClusterLimits(link),
+    clock,
+    log,
+    appended: (seconds) => {
+      metrics.messagesAppended.inc();
+      metrics.appendSeconds.observe(seconds);
+    },
+    settings: {
+      ...config.limits,
+      commandEcho: config.bots.commandEcho,
+      replyTimeoutMs: config.bots.replyTimeoutMs,
+    },
+    commands: new Set(bots.flatMap((it) => it.words)),
+  };
+
+  let state: ClusterState = { complete: false, storeAway: false, restartWanted: false };
+  link.on(TOPICS.state, (next: ClusterState) => {
+    state = next;
+  });
+  link.handle(TOPICS.ownMetrics, () => metrics.registry.getMetricsAsJSON());
+  let draining = false;
+
+  const webDir = fileURLToPath(new URL('../web', import.meta.url));
+  const server = createServer(
+    { headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true },
+    createApi({
+      chat,
+      ...(guests ? { guests } : {}),
+      guestRate: config.limits.guests,
+      log,
+      metrics: {
+        observeRequest: ({ seconds, ...labels }) => metrics.httpSeconds.observe(labels, seconds),
+      },
+      trustProxy: config.http.trustProxy,
+      corsOrigin: config.http.corsOrigin,
+      bodyBytes: config.limits.bodyBytes,
+      readiness: () => ({
+        ready: state.complete && !state.storeAway && !draining,
+        reasons: [
+          ...(state.complete ? [] : ['workers']),
+          ...(state.storeAway ? ['store'] : []),
+          ...(draining ? ['draining'] : []),
+        ],
+        degraded: state.restartWanted ? ['version'] : [],
+        worker,
+        pid: process.pid,
+      }),
+      renderMetrics: async () => ({
+        contentType: metrics.registry.contentType,
+        body: await link.call<string>(TOPICS.metrics, null),
+      }),
+      ...(existsSync(join(webDir, 'index.html')) ? { webDir } : {}),
+      version,
+    }),
+  );
+  // A connection that lives longer than its worker breaks a request: each answer says that it is the last one.
+  server.prependListener('request', (_request, response) => {
+    if (draining) response.setHeader('Connection', 'close');
+  });
+
+  const { count, windowMs } = config.limits.messages ?? {};
+  const realtime = openRealtime(server, {
+    chat,
+    worker,
+    corsOrigin: config.http.corsOrigin,
+    pingIntervalMs: config.socket.pingIntervalMs,
+    pingTimeoutMs: config.socket.pingTimeoutMs,
+    maxPayloadBytes: config.limits.bodyBytes,
+    unread: { bytes: config.socket.maxUnreadBytes, ms: config.socket.maxUnreadMs },
+    allowQueryToken: config.socket.allowQueryToken,
+    allowEio3: config.socket.allowEio3,
+    revalidateMs: config.accounts.revalidateMs,
+    rateText: windowMs === undefined ? 'off' : `${count}/${windowMs / 1000}s`,
+    observe: {
+      delivered: (sockets) => metrics.deliveries.inc(sockets),
+      connected: (change) => metrics.sockets.inc(change),
+      event: (_event, code) => {
+        if (code !== 'ok') metrics.errors.inc({ code });
+      },
+      slowConsumerCut: () => metrics.slowConsumersCut.inc(),
+    },
+  });
+  held.own('realtime', realtime, (it) => it.close());
+  const router = new SessionRouter({
+    worker,
+    socketPath: (name) => join(socketDir, `${name}.sock`),
+    handOver: (owner, head, socket) => {
+      // Detached from this server first: it would wait for the connection's end in another process.
+      Reflect.set(socket, 'server', null);
+      process.send?.({ handOver: owner, head }, socket, undefined, (error) => {
+        if (error) socket.destroy();
+      });
+    },
+    log,
+  });
+  await router.attach(server);
+  held.own('router', router, (it) => it.close());
+  process.on('message', (message: unknown, socket: unknown) => {
+    if (isHandOver(message) && socket) takeOver(server, Buffer.from(message.head), socket as Socket);
+  });
+
+  const unanswered = countUnanswered(server);
+  const address = await listen(server, config.http.port, config.http.interface);
+  held.own('server', server, (it) => it.closeAllConnections());
+  hub.onSuspect(() => {
+    recoverCommands(chat).catch((cause: unknown) => log.warn('open commands could not be taken up', { cause }));
+  });
+  await runBots(chat, bots);
+  await recoverCommands(chat);
+  link.tell(TOPICS.listening, { version, address: address.address, port: address.port } satisfies Hello);
+
+  return {
+    async drain() {
+      if (draining) return;
+      draining = true;
+      const graceEndsAt = performance.now() + config.processes.shutdownGraceMs - CLOSE_MS;
+      // Not `http.Server.close`: that also cuts kept-alive connections on which a request may be on its way.
+      NetServer.prototype.close.call(server);
+      await Promise.all([realtime.drain(config.processes.drainMs), sleep(config.processes.drainMs)]);
+      await waitUntil(() => unanswered() === 0, graceEndsAt);
+      server.closeIdleConnections();
+    },
+  };
+}
+
+/** Kept free at the end of the grace for closing everything. */
+const CLOSE_MS = 500;
+const POLL_MS = 20;
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+async function waitUntil(done: () => boolean, dueAt: number): Promise<void> {
+  while (!done() && performance.now() < dueAt) await sleep(POLL_MS);
+}
+
+/** Requests that were heard and not answered yet; long polls are not waited for. */
+function countUnanswered(server: Server): () => number {
+  let count = 0;
+  server.on('request', (request, response) => {
+    if (request.url?.startsWith('/socket.io/')) return;
+    count += 1;
+    response.once('close', () => {
+      count -= 1;
+    });
+  });
+  return () => count;
+}
+
+function listen(server: Server, port: number, host: string): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, host, backlog: BACKLOG }, () => {
+      server.off('error', reject);
+      const address = server.address();
+      if (address !== null && typeof address === 'object') resolve(address);
+    });
+  });
+}

@@ -1,0 +1,130 @@
+import cluster from 'node:cluster';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AggregatorRegistry, type Registry } from 'prom-client';
+import type { Config } from '../config/parse-config.ts';
+import { ClusterBusRelay } from '../drivers/bus/cluster/cluster-bus-relay.ts';
+import { LocalQueue } from '../drivers/jobs/local/local-queue.ts';
+import { ClusterLimitsTable } from '../drivers/limits/cluster/cluster-limits-table.ts';
+import { ClusterPresenceTable } from '../drivers/presence/cluster/cluster-presence-table.ts';
+import { SqliteWriter } from '../drivers/store/sqlite/sqlite-writer.ts';
+import type { Write } from '../drivers/store/sqlite/write-operations.ts';
+import type { Logger } from '../platform/logger.ts';
+import { createPrimaryMetrics } from '../platform/metrics.ts';
+import type { Resources } from '../platform/resources.ts';
+import { refuseUpgrade, stopReading } from '../realtime/session-router.ts';
+import { type ClusterState, isHandOver, TOPICS } from './cluster-state.ts';
+import { systemClock } from './system-clock.ts';
+import { type PooledWorker, WorkerPool } from './worker-pool.ts';
+
+export interface Primary {
+  rollingRestart(): Promise<void>;
+}
+
+const METRICS_MS = 1000;
+const STORE_WATCH_MS = 500;
+
+/**
+ * The main process: forks the workers, writes the embedded store and keeps what they share. It serves no client itself.
+ */
+export async function startPrimary(
+  config: Config,
+  version: string,
+  held: Resources,
+  log: Logger,
+  onReady: (url: string) => void,
+): Promise<Primary> {
+  const writer = held.own('store', await SqliteWriter.open(config.store.dir), (it) => it.close());
+  const sockets = held.own('sockets', await mkdtemp(join(tmpdir(), 'parley-')), (it) => rm(it, { recursive: true, force: true }));
+  const metrics = createPrimaryMetrics(() => writer.stats);
+  const relay = new ClusterBusRelay();
+  const presence = new ClusterPresenceTable();
+  const limits = new ClusterLimitsTable(systemClock);
+  const jobs = new LocalQueue(systemClock, log);
+
+  let { port } = config.http;
+  let state: ClusterState = { complete: false, storeAway: false, restartWanted: false };
+  const change = (next: Partial<ClusterState>): void => {
+    state = { ...state, ...next };
+    for (const { link } of pool.workers) link.tell(TOPICS.state, state);
+  };
+  let listening = 0;
+
+  // Structured clone: pictures cross as bytes.
+  cluster.setupPrimary({ serialization: 'advanced' });
+  const pool = new WorkerPool({
+    size: config.processes.instances,
+    graceMs: config.processes.shutdownGraceMs,
+    log,
+    // PORT 0 is chosen once: a worker that comes later listens where the others do.
+    env: () => ({ PARLEY_SOCKETS: sockets, PARLEY_VERSION: version, PORT: String(port) }),
+    onStart: (it) => {
+      for (const part of [relay, presence, limits, jobs]) part.attach(it.link);
+      it.link.handle(TOPICS.write, (write: Write) => writer.submit(write));
+      it.link.handle(TOPICS.metrics, () => collectMetrics(pool, metrics));
+      it.worker.on('message', (message: unknown, socket: unknown) => {
+        if (isHandOver(message)) passOn(pool, message, socket as Socket | undefined);
+      });
+    },
+    onListening: (it, hello) => {
+      it.link.tell(TOPICS.state, state);
+      if (hello.version !== version && !state.restartWanted) {
+        log.warn('a worker runs another version than the main process: restart the whole server', { version });
+        change({ restartWanted: true });
+      }
+      listening += 1;
+      if (port === 0) port = hello.port;
+      if (state.complete || listening < config.processes.instances) return;
+      change({ complete: true });
+      const url = urlOf(hello.address, hello.port);
+      writer.lock.announce(url);
+      onReady(url);
+    },
+    onGone: (it) => {
+      for (const part of [relay, presence, jobs]) part.detach(it.link);
+    },
+  });
+
+  const watch = setInterval(() => {
+    const { away } = writer;
+    if (away) void writer.probe(); // without clients' writes nothing else would find out that it is back
+    if (away !== state.storeAway) {
+      log[away ? 'error' : 'info'](away ? 'the store takes no writes' : 'the store takes writes again');
+      change({ storeAway: away });
+    }
+  }, STORE_WATCH_MS);
+  held.own('store watch', watch, clearInterval);
+
+  pool.start();
+  held.own('workers', pool, (it) => it.stop());
+  return { rollingRestart: () => pool.rollingRestart() };
+}
+
+/** What was read of it comes along in the message; nothing more may be read until the worker has the connection. */
+function passOn(pool: WorkerPool, message: { handOver: string; head: Uint8Array }, socket: Socket | undefined): void {
+  if (!socket) return; // closed by its client on the way
+  stopReading(socket);
+  const owner: PooledWorker | undefined = pool.find(message.handOver);
+  if (!owner?.worker.isConnected()) {
+    refuseUpgrade(socket);
+    return;
+  }
+  owner.worker.send(message, socket, (error) => {
+    if (error) socket.destroy();
+  });
+}
+
+async function collectMetrics(pool: WorkerPool, own: Registry): Promise<string> {
+  // A worker that is stuck is left out: its figures come back with it.
+  const answers = await Promise.allSettled(
+    pool.workers.map(({ link }) => link.call<object[]>(TOPICS.ownMetrics, null, METRICS_MS)),
+  );
+  const found = answers.flatMap((it) => (it.status === 'fulfilled' ? [it.value] : []));
+  const workers = await AggregatorRegistry.aggregate(found).metrics();
+  return `${workers}\n${await own.metrics()}`;
+}
+
+const urlOf = (address: string, port: number): string =>
+  `http://${address.includes(':') ? `[${address}]` : address}:${port}`;

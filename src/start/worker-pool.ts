@@ -1,0 +1,163 @@
+import cluster, { type Worker } from 'node:cluster';
+import type { Log } from '../chat/ports/log.ts';
+import { Link } from '../platform/link.ts';
+import { type Hello, TOPICS } from './cluster-state.ts';
+import { linkOptions } from './link-options.ts';
+import { processChannel } from './process-channel.ts';
+
+const RESTART_MIN_MS = 100;
+const RESTART_MAX_MS = 10_000;
+/** A worker that lived this long died of something new: the next start does not wait. */
+const SETTLED_MS = 10_000;
+/** A worker that does not listen by then is taken for stuck. */
+const START_MS = 30_000;
+
+export interface PooledWorker {
+  readonly worker: Worker;
+  readonly link: Link;
+  /** Resolves with what it said when it listens; rejects when it dies before. */
+  readonly listening: Promise<Hello>;
+  /** Resolves when the process is gone. */
+  readonly gone: Promise<void>;
+  stopping: boolean;
+}
+
+export interface PoolOptions {
+  readonly size: number;
+  readonly graceMs: number;
+  readonly log: Log;
+  /** Environment of a worker besides the primary's own. */
+  readonly env: () => NodeJS.ProcessEnv;
+  /** Before the worker says anything. */
+  readonly onStart: (it: PooledWorker) => void;
+  readonly onListening: (it: PooledWorker, hello: Hello) => void;
+  readonly onGone: (it: PooledWorker) => void;
+}
+
+/**
+ * Keeps `size` workers running: a dead one is replaced, at once or, when it dies again and again, after a growing while.
+ * A place is: starting → listening → (stopping) → gone.
+ */
+export class WorkerPool {
+  readonly #options: PoolOptions;
+  readonly #workers = new Set<PooledWorker>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #failures = 0;
+  #stopping = false;
+  #rolling: Promise<void> | undefined;
+  #rollAgain = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  get workers(): readonly PooledWorker[] {
+    return [...this.#workers];
+  }
+
+  start(): void {
+    for (let i = 0; i < this.#options.size; i += 1) this.#fork();
+  }
+
+  find(name: string): PooledWorker | undefined {
+    return this.workers.find(({ worker }) => String(worker.id) === name);
+  }
+
+  /** Replaces every worker, one by one: the new one listens before the old one goes. Called meanwhile: once more after. */
+  rollingRestart(): Promise<void> {
+    if (this.#rolling) this.#rollAgain = true;
+    this.#rolling ??= this.#roll().finally(() => {
+      this.#rolling = undefined;
+      const again = this.#rollAgain;
+      this.#rollAgain = false;
+      if (again && !this.#stopping) void this.rollingRestart();
+    });
+    return this.#rolling;
+  }
+
+  async #roll(): Promise<void> {
+    for (const old of this.workers) {
+      if (this.#stopping) return;
+      // One that died meanwhile has been replaced already.
+      if (!this.#workers.has(old) || old.stopping) continue;
+      old.stopping = true; // from here nobody else replaces it
+      const next = this.#fork();
+      try {
+        await next.listening;
+      } catch (cause) {
+        this.#options.log.error('a rolling restart stopped: the new worker does not listen', { cause });
+        old.stopping = false;
+        return;
+      }
+      await this.#end(old);
+    }
+  }
+
+  /** Ends all workers. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const timer of this.#timers) clearTimeout(timer);
+    await Promise.all(this.workers.map((it) => this.#end(it)));
+  }
+
+  async #end(it: PooledWorker): Promise<void> {
+    it.stopping = true;
+    it.link.tell(TOPICS.stop, null);
+    const late = setTimeout(() => {
+      this.#options.log.error('a worker did not end in time and is killed', { pid: it.worker.process.pid });
+      it.worker.process.kill('SIGKILL');
+    }, this.#options.graceMs);
+    await it.gone;
+    clearTimeout(late);
+  }
+
+  #fork(): PooledWorker {
+    const { log, env, onStart, onListening, onGone } = this.#options;
+    const worker = cluster.fork(env());
+    const startedAt = performance.now();
+    const link = new Link(processChannel(worker.process), linkOptions);
+    const gone = new Promise<void>((resolve) => {
+      worker.once('exit', () => resolve());
+      worker.once('error', (cause) => log.error('a worker could not be started', { cause }));
+    });
+    const listening = new Promise<Hello>((resolve, reject) => {
+      const late = setTimeout(() => worker.process.kill('SIGKILL'), START_MS);
+      link.on(TOPICS.listening, (hello: Hello) => {
+        clearTimeout(late);
+        resolve(hello);
+      });
+      void gone.then(() => {
+        clearTimeout(late);
+        reject(new Error('the worker ended before it listened'));
+      });
+    });
+    const it: PooledWorker = { worker, link, listening, gone, stopping: false };
+    this.#workers.add(it);
+    onStart(it);
+    listening.then(
+      (hello) => onListening(it, hello),
+      () => {}, // told when it is gone
+    );
+    worker.once('exit', (code, signal) => {
+      this.#workers.delete(it);
+      link.close();
+      onGone(it);
+      if (it.stopping || this.#stopping) return;
+      const livedMs = performance.now() - startedAt;
+      log.error('a worker died and is replaced', { pid: worker.process.pid, code, signal, livedMs: Math.round(livedMs) });
+      this.#replace(livedMs);
+    });
+    return it;
+  }
+
+  #replace(livedMs: number): void {
+    this.#failures = livedMs >= SETTLED_MS ? 0 : this.#failures + 1;
+    // The first death is replaced at once.
+    const waitMs = this.#failures <= 1 ? 0 : Math.min(RESTART_MIN_MS * 2 ** (this.#failures - 2), RESTART_MAX_MS);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      this.#fork();
+    }, waitMs);
+    this.#timers.add(timer);
+  }
+}
