@@ -28,7 +28,6 @@ export function createMetrics() {
       buckets: SECONDS,
       registers,
     }),
-    storeBatches: counter('parley_store_batches_total', 'Commits of the store, each of one message or more'),
     gapsRepaired: counter('parley_feed_gaps_repaired_total', 'Times a room was caught up from the store'),
 
     sockets: new Gauge({ name: 'parley_sockets', help: 'Connected sockets', aggregator: 'sum', registers }),

@@ -121,7 +121,10 @@ export class SessionRouter {
         this.#agents.delete(owner);
       } else this.#options.log.debug('a poll of another worker broke off', { owner, cause });
     });
-    response.on('close', () => passed.destroy());
+    response.on('close', () => {
+      // Only where the client went away: after a whole answer the connection is in use for the next poll.
+      if (!response.writableFinished) passed.destroy();
+    });
     request.pipe(passed);
   }
 

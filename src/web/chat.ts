@@ -257,9 +257,7 @@ export function createChat(client: Client, token: () => string, notify: (text: s
         try {
           putRoom(await rest.patchRoom(room.id, room.version, patch));
         } catch (error) {
-          if (!(error instanceof ParleyError) || error.data?.status !== 412) throw error;
-          putRoom(await rest.room(room.id));
-          notify('Somebody else changed the room meanwhile. Look at it again, then save.');
+          if (error instanceof ParleyError && error.data?.status === 412) putRoom(await rest.room(room.id));
           throw error;
         }
       }),

@@ -50,6 +50,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 
 /** Drawn for 24 by 24 with round strokes. */
 const ICONS = {
+  logo: 'M12 4c-5 0-9 3.1-9 7.2 0 2.3 1.3 4.3 3.3 5.6L5.5 20.5l4.2-2.3c.7.1 1.5.2 2.3.2 5 0 9-3.1 9-7.2S17 4 12 4ZM8.5 10h7M8.5 13h4.5',
   menu: 'M4 7h16M4 12h16M4 17h16',
   people: 'M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM2.5 20c0-3.6 2.9-6 6.5-6s6.5 2.4 6.5 6M16 4.5a3.5 3.5 0 0 1 0 6M18 14.5c2.2.8 3.5 2.8 3.5 5.5',
   plus: 'M12 5v14M5 12h14',
@@ -98,4 +99,29 @@ export function iconButton(name: IconName, label: string, press: () => void, mor
     },
     icon(name),
   );
+}
+
+/**
+ * Makes the children of `parent` those of `items`, in their order, keeping the elements of items that were there: focus
+ * and scroll position stay. `update` is called for each, the new ones too.
+ */
+export function keyed<T>(
+  parent: HTMLElement,
+  items: readonly T[],
+  key: (item: T) => string,
+  create: (item: T) => HTMLElement,
+  update: (element: HTMLElement, item: T) => void,
+): void {
+  const before = new Map([...parent.children].map((it) => [it instanceof HTMLElement ? it.dataset.key : undefined, it]));
+  let at: Element | null = parent.firstElementChild;
+  for (const item of items) {
+    const known = before.get(key(item));
+    const element = known instanceof HTMLElement ? known : create(item);
+    element.dataset.key = key(item);
+    before.delete(key(item));
+    update(element, item);
+    if (element === at) at = at.nextElementSibling;
+    else parent.insertBefore(element, at);
+  }
+  for (const gone of before.values()) gone.remove();
 }

@@ -25,6 +25,7 @@ export function explain(error: unknown): string {
   if (error.retryAfterMs !== undefined && (error.code === 'rate_limited' || error.code === 'slow_mode')) {
     return `Not so fast: wait ${durationText(error.retryAfterMs)} and try again.`;
   }
+  if (error.data?.status === 412) return 'Somebody else changed the room meanwhile. Look at it again, then save.';
   return ADVICE[error.code] ?? sentence(error.detail);
 }
 

@@ -77,10 +77,11 @@ export function sending(store: Store<ChatState>, client: Client) {
     retry(clientId: string): void {
       const message = store.state.pending.find((it) => it.clientId === clientId);
       if (message?.phase !== 'failed') return;
+      const { commandId, problem: _said, ...rest } = message;
       // A command that nobody answered is done; asking again is another one.
-      const again = message.commandId === undefined ? message : { ...message, clientId: newClientId() };
-      update(clientId, { phase: 'sending', clientId: again.clientId });
-      void transmit({ ...again, phase: 'sending' });
+      const again: Pending = { ...rest, phase: 'sending', clientId: commandId === undefined ? clientId : newClientId() };
+      store.set({ pending: store.state.pending.map((it) => (it === message ? again : it)) });
+      void transmit(again);
     },
 
     discard: (clientId: string): void => update(clientId, undefined),
