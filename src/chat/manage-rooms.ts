@@ -115,8 +115,10 @@ export async function listRooms(
   const limit = Math.min(query.limit ?? LIST_DEFAULT, LIST_MAX);
   const start = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
   const scopes: Scope[] = query.mine ? ['mine'] : ['mine', 'others'];
+  // Starting over instead would let a client that turns pages go round for ever.
+  if (start && !scopes.includes(start[0])) throw invalidFields('the cursor is of another list than mine', 'cursor');
   const rooms: RoomView[] = [];
-  for (const scope of scopes.slice(start ? Math.max(0, scopes.indexOf(start[0])) : 0)) {
+  for (const scope of scopes.slice(start ? scopes.indexOf(start[0]) : 0)) {
     const left = limit + 1 - rooms.length;
     if (left <= 0) break;
     rooms.push(

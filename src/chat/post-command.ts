@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { Chat } from './chat.ts';
 import { ChatError } from './errors.ts';
 import type { Account, Command, RoomView } from './model.ts';
+import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
 import type { Draft } from './rules/draft.ts';
 
@@ -26,7 +26,7 @@ export async function postCommand(
 ): Promise<{ kind: 'command'; id: string; command: string; replayed: boolean }> {
   if (caller.type === 3) throw new ChatError('cannot_send', 'bots do not command bots');
   if (!chat.commands.has(word)) throw new ChatError('bot_unavailable', `no bot answers /${word}`);
-  const id = randomUUID();
+  const id = newId(chat.clock.now());
   const now = chat.clock.now();
   const command: Command = {
     id,

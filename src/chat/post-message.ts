@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { Chat } from './chat.ts';
 import { ChatError, invalidFields } from './errors.ts';
 import type { Account, Message, NewMessage, Receipt, RoomId, RoomView } from './model.ts';
+import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
 import { postCommand } from './post-command.ts';
 import { hasRank, memberRoom } from './rules/access.ts';
@@ -51,7 +51,7 @@ async function append(
   parsed: ParsedDraft,
   fingerprint: string,
 ): Promise<Posted> {
-  const id = randomUUID();
+  const id = newId(chat.clock.now());
   const receipt = await appendMessage(chat, {
     id,
     chatroom: roomId,

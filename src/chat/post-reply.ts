@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { Chat } from './chat.ts';
 import { ChatError } from './errors.ts';
 import type { Command, Receipt } from './model.ts';
+import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
 import { LATE_MS } from './post-command.ts';
 import { appendMessage } from './post-message.ts';
@@ -26,7 +26,7 @@ export async function postReply(chat: Chat, command: Command, { bot, text, n }: 
   assertTextSize(text, chat.settings);
   try {
     return await appendMessage(chat, {
-      id: randomUUID(),
+      id: newId(chat.clock.now()),
       chatroom: command.chatroom,
       owner: bot.id,
       ownerName: bot.name,

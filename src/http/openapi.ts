@@ -112,7 +112,8 @@ function errorsOf({ auth, params, query, headers, body, errors, path }: Route): 
   const chat = path.startsWith('/v1/');
   return [
     ...errors,
-    ...(auth ? (['invalid_token', 'role_required', 'account_service'] as const) : []),
+    ...(auth ? (['invalid_token', 'account_service'] as const) : []),
+    ...(path.startsWith('/v1/chat/') ? (['role_required'] as const) : []),
     ...(params || query || headers || body || chat ? (['invalid_fields'] as const) : []),
     ...(body ? ([['invalid_fields', 415], 'too_large'] as const) : []),
     ...(chat ? (['try_again', 'internal'] as const) : []),

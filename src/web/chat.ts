@@ -24,7 +24,11 @@ const MAX_VIEWS = 12;
 export type Chat = ReturnType<typeof createChat>;
 
 /** What the page does: the client's events go into the store, the views' wishes to the server. */
-export function createChat(client: Client, token: () => string, notify: (text: string, kind?: 'error' | 'info') => void) {
+export function createChat(
+  client: Client,
+  token: () => string,
+  notify: (text: string, kind?: 'error' | 'info') => void,
+) {
   const store = new Store<ChatState>(initialState);
   const rest = restApi(token);
   const reads = readMarks(store, client);

@@ -31,7 +31,10 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return made;
 }
 
-export function setAttributes(of: Element, attrs: Readonly<Record<string, string | number | boolean | undefined>>): void {
+export function setAttributes(
+  of: Element,
+  attrs: Readonly<Record<string, string | number | boolean | undefined>>,
+): void {
   for (const [name, value] of Object.entries(attrs)) {
     if (value === undefined || value === false) of.removeAttribute(name);
     else of.setAttribute(name, value === true ? '' : String(value));
@@ -52,7 +55,8 @@ const SVG = 'http://www.w3.org/2000/svg';
 const ICONS = {
   logo: 'M12 4c-5 0-9 3.1-9 7.2 0 2.3 1.3 4.3 3.3 5.6L5.5 20.5l4.2-2.3c.7.1 1.5.2 2.3.2 5 0 9-3.1 9-7.2S17 4 12 4ZM8.5 10h7M8.5 13h4.5',
   menu: 'M4 7h16M4 12h16M4 17h16',
-  people: 'M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM2.5 20c0-3.6 2.9-6 6.5-6s6.5 2.4 6.5 6M16 4.5a3.5 3.5 0 0 1 0 6M18 14.5c2.2.8 3.5 2.8 3.5 5.5',
+  people:
+    'M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7ZM2.5 20c0-3.6 2.9-6 6.5-6s6.5 2.4 6.5 6M16 4.5a3.5 3.5 0 0 1 0 6M18 14.5c2.2.8 3.5 2.8 3.5 5.5',
   plus: 'M12 5v14M5 12h14',
   search: 'M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14ZM16.5 16.5 21 21',
   lock: 'M6 11h12v9H6zM8.5 11V8a3.5 3.5 0 0 1 7 0v3',
@@ -112,7 +116,9 @@ export function keyed<T>(
   create: (item: T) => HTMLElement,
   update: (element: HTMLElement, item: T) => void,
 ): void {
-  const before = new Map([...parent.children].map((it) => [it instanceof HTMLElement ? it.dataset.key : undefined, it]));
+  const before = new Map(
+    [...parent.children].map((it) => [it instanceof HTMLElement ? it.dataset.key : undefined, it]),
+  );
   let at: Element | null = parent.firstElementChild;
   for (const item of items) {
     const known = before.get(key(item));

@@ -79,7 +79,11 @@ export function sending(store: Store<ChatState>, client: Client) {
       if (message?.phase !== 'failed') return;
       const { commandId, problem: _said, ...rest } = message;
       // A command that nobody answered is done; asking again is another one.
-      const again: Pending = { ...rest, phase: 'sending', clientId: commandId === undefined ? clientId : newClientId() };
+      const again: Pending = {
+        ...rest,
+        phase: 'sending',
+        clientId: commandId === undefined ? clientId : newClientId(),
+      };
       store.set({ pending: store.state.pending.map((it) => (it === message ? again : it)) });
       void transmit(again);
     },

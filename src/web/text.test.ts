@@ -6,12 +6,20 @@ const links = (text: string): string[] => segments(text).flatMap((it) => (it.hre
 describe('segments', () => {
   it('loses nothing of the text', () => {
     for (const text of ['', 'plain', 'a http://b.c d', 'http://b.c', '(see https://a.b/c_(d).) http://']) {
-      expect(segments(text).map((it) => it.text).join('')).toBe(text);
+      expect(
+        segments(text)
+          .map((it) => it.text)
+          .join(''),
+      ).toBe(text);
     }
   });
 
   it('finds links of three schemes and no others', () => {
-    expect(links('http://a.b HTTPS://c.d/e?f=g#h ftp://i.j')).toEqual(['http://a.b', 'HTTPS://c.d/e?f=g#h', 'ftp://i.j']);
+    expect(links('http://a.b HTTPS://c.d/e?f=g#h ftp://i.j')).toEqual([
+      'http://a.b',
+      'HTTPS://c.d/e?f=g#h',
+      'ftp://i.j',
+    ]);
     expect(links('javascript:alert(1) data:text/html,x file:///etc/passwd www.a.b mailto:a@b.c')).toEqual([]);
     expect(links('http:// https://')).toEqual([]);
   });

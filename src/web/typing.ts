@@ -29,7 +29,11 @@ export function typing(store: Store<ChatState>, client: Client) {
     clearTimeout(timers.get(key));
     timers.delete(key);
     show(room, user, name);
-    if (name !== undefined) timers.set(key, setTimeout(() => heard(room, user, undefined), FORGET_MS));
+    if (name !== undefined)
+      timers.set(
+        key,
+        setTimeout(() => heard(room, user, undefined), FORGET_MS),
+      );
   };
 
   return {

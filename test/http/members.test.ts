@@ -117,7 +117,6 @@ describe('REST: members, bans and presence', () => {
     await api.refused(400, 704, `PUT ${ban}`, { token: owner, body: { until: 'tomorrow' } });
     await api.refused(403, 1002, `PUT ${ROOMS}/${id}/bans/owner`, { token: admin });
   });
-  });
 
   it('knows no literal of the path as a room', async () => {
     const id = await newRoom();

@@ -95,6 +95,8 @@ describe('REST: rooms', () => {
       (own.rooms as { id: string }[]).map((it) => it.id),
       [mine],
     );
+    const { next } = await api.ok(200, `GET ${ROOMS}?limit=2`, { token });
+    await api.refused(400, 704, `GET ${ROOMS}?mine=true&cursor=${next}`, { token });
     for (const query of [
       'limit=0',
       'limit=-1',

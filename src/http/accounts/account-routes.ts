@@ -8,7 +8,7 @@ import type { Rate } from '../../chat/ports/limits.ts';
 import { account, guest, newGuest, revocation } from '../../wire/account.ts';
 import { defineRoute, type Route } from '../route.ts';
 
-export interface AccountRouteOptions {
+interface AccountRouteOptions {
   readonly guests?: GuestAccounts;
   readonly guestRate: Rate;
 }

@@ -13,7 +13,7 @@ const readiness = z
 
 export type Readiness = z.infer<typeof readiness>;
 
-export interface SystemRouteOptions {
+interface SystemRouteOptions {
   readonly readiness: () => Promise<Readiness> | Readiness;
   readonly renderMetrics: () => Promise<{ contentType: string; body: string }>;
   /** The OpenAPI document as JSON. */

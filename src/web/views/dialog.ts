@@ -37,29 +37,32 @@ export function openDialog(options: DialogOptions, fill: (close: () => void) => 
 export function confirmed(question: { title: string; text: string; action: string }): Promise<boolean> {
   return new Promise((resolve) => {
     let answer = false;
-    openDialog({ title: question.title, testid: 'confirm', class: 'narrow', closed: () => resolve(answer) }, (close) => [
-      el('p', {}, question.text),
-      el(
-        'footer',
-        { class: 'dialog-actions' },
-        el('button', { class: 'button quiet', attrs: { type: 'button' }, on: { click: close } }, 'Cancel'),
+    openDialog(
+      { title: question.title, testid: 'confirm', class: 'narrow', closed: () => resolve(answer) },
+      (close) => [
+        el('p', {}, question.text),
         el(
-          'button',
-          {
-            class: 'button danger',
-            testid: 'confirm-yes',
-            attrs: { type: 'button', autofocus: true },
-            on: {
-              click: () => {
-                answer = true;
-                close();
+          'footer',
+          { class: 'dialog-actions' },
+          el('button', { class: 'button quiet', attrs: { type: 'button' }, on: { click: close } }, 'Cancel'),
+          el(
+            'button',
+            {
+              class: 'button danger',
+              testid: 'confirm-yes',
+              attrs: { type: 'button', autofocus: true },
+              on: {
+                click: () => {
+                  answer = true;
+                  close();
+                },
               },
             },
-          },
-          question.action,
+            question.action,
+          ),
         ),
-      ),
-    ]);
+      ],
+    );
   });
 }
 

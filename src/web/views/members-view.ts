@@ -50,7 +50,11 @@ export function membersView(chat: Chat, closeDrawer: () => void): HTMLElement {
       items.push({ label: 'Hand the room over…', run: () => void handOver(room.id, member) });
     }
     if (may.remove(stands, { role: member.role, isMe })) {
-      items.push({ label: 'Remove from the room', danger: true, run: () => void chat.removeMember(room.id, member.user) });
+      items.push({
+        label: 'Remove from the room',
+        danger: true,
+        run: () => void chat.removeMember(room.id, member.user),
+      });
       items.push({ label: 'Ban…', danger: true, run: () => banDialog(chat, room, member) });
     }
     return items;
@@ -74,7 +78,12 @@ export function membersView(chat: Chat, closeDrawer: () => void): HTMLElement {
     return el(
       'li',
       { class: 'member', testid: 'member', data: { user: member.user } },
-      el('span', { class: 'member-avatar' }, avatar(member.user, member.name, 'small'), el('span', { class: 'presence' })),
+      el(
+        'span',
+        { class: 'member-avatar' },
+        avatar(member.user, member.name, 'small'),
+        el('span', { class: 'presence' }),
+      ),
       el('span', { class: 'member-name' }),
       el('span', { class: 'member-role' }),
       el('span', { class: 'sr-only member-presence' }),

@@ -49,7 +49,11 @@ const actions = (close: () => void, label: string): HTMLElement =>
 
 export function createRoomDialog(chat: Chat): void {
   openDialog({ title: 'Create a room' }, (close) => {
-    const name = el('input', { id: 'room-name', testid: 'room-name', attrs: { maxlength: 80, required: true, autofocus: true } });
+    const name = el('input', {
+      id: 'room-name',
+      testid: 'room-name',
+      attrs: { maxlength: 80, required: true, autofocus: true },
+    });
     const topic = el('input', { id: 'room-topic', testid: 'room-topic', attrs: { maxlength: 500 } });
     const visibility = choice('room-visibility', VISIBILITIES, 'public');
     const form = el(
@@ -73,7 +77,10 @@ export function roomSettingsDialog(chat: Chat, room: RoomEntry): void {
   const stands = standing(chat.store.state);
   const owns = may.own(stands);
   openDialog({ title: 'Room settings', testid: 'room-settings' }, (close) => {
-    const name = el('input', { id: 'edit-name', attrs: { maxlength: 80, required: true, disabled: !owns, value: room.name } });
+    const name = el('input', {
+      id: 'edit-name',
+      attrs: { maxlength: 80, required: true, disabled: !owns, value: room.name },
+    });
     const topic = el('textarea', { id: 'edit-topic', attrs: { maxlength: 500, rows: 2 } }, room.topic);
     const visibility = choice('edit-visibility', VISIBILITIES, room.visibility);
     visibility.disabled = !owns;
@@ -119,7 +126,11 @@ function bansOf(chat: Chat, room: RoomEntry): HTMLElement | false {
           if (await chat.unban(room.id, user)) item.remove();
         };
         item.append(
-          el('button', { class: 'button quiet small', attrs: { type: 'button' }, on: { click: () => void lift() } }, 'Lift the ban'),
+          el(
+            'button',
+            { class: 'button quiet small', attrs: { type: 'button' }, on: { click: () => void lift() } },
+            'Lift the ban',
+          ),
         );
         return item;
       }),
@@ -151,13 +162,7 @@ export function banDialog(chat: Chat, room: RoomEntry, member: Member): void {
   openDialog({ title: `Ban ${member.name}`, testid: 'ban' }, (close) => {
     const time = choice('ban-time', BAN_TIMES, 0);
     const reason = el('input', { id: 'ban-reason', attrs: { maxlength: 500, autofocus: true } });
-    const form = el(
-      'form',
-      {},
-      field('How long?', time),
-      field('Reason', reason, 'Optional'),
-      actions(close, 'Ban'),
-    );
+    const form = el('form', {}, field('How long?', time), field('Reason', reason, 'Optional'), actions(close, 'Ban'));
     submitting(form, async () => {
       const ms = Number(time.value);
       const ban = {

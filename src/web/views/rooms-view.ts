@@ -19,7 +19,11 @@ export function roomsView(chat: Chat, closeDrawer: () => void, signOut: () => vo
     attrs: { type: 'search', placeholder: 'Find a room', 'aria-label': 'Find a room', autocomplete: 'off' },
   });
   const mine = el('ul', { class: 'room-list', testid: 'my-rooms', attrs: { 'aria-labelledby': 'my-rooms-title' } });
-  const others = el('ul', { class: 'room-list', testid: 'other-rooms', attrs: { 'aria-labelledby': 'discover-title' } });
+  const others = el('ul', {
+    class: 'room-list',
+    testid: 'other-rooms',
+    attrs: { 'aria-labelledby': 'discover-title' },
+  });
   const nothing = el('p', { class: 'empty small' });
   const more = el(
     'button',

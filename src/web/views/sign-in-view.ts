@@ -19,7 +19,12 @@ export function signInView(done: (token: string) => void, notice?: string): HTML
   const problem = el('p', { class: 'form-problem', testid: 'sign-in-problem', attrs: { role: 'alert' } }, notice ?? '');
   const byName = field('What should people call you?', name);
   const byToken = field('Access token', token, 'From your account service. It stays in this browser.');
-  const submit = el('button', { class: 'button primary wide', id: 'enter', testid: 'enter', attrs: { type: 'submit' } });
+  const submit = el('button', {
+    class: 'button primary wide',
+    id: 'enter',
+    testid: 'enter',
+    attrs: { type: 'submit' },
+  });
   const other = el('button', { class: 'link-button', testid: 'use-token', attrs: { type: 'button' } });
 
   let wantsToken = false;

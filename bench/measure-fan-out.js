@@ -1,0 +1,72 @@
+import { connectRaw } from './raw-client.js';
+
+const SENDERS = 8;
+const SETTLE_MS = 5000;
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const quantile = (sorted, q) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;
+
+/**
+ * Sends `rate` messages a second into one room, on a fixed schedule (a server that falls behind is measured from when
+ * the message was due), and counts what all members get and what the server's processes cost meanwhile.
+ */
+export async function measureFanOut(start, { rate, seconds, members }) {
+  const server = await start();
+  try {
+    const latencies = [];
+    const watch = (data) => {
+      const text = data.toString();
+      const at = text.indexOf('due ');
+      if (at >= 0) latencies.push(performance.now() - Number.parseFloat(text.slice(at + 4)));
+    };
+    const before = server.usage();
+    const clients = [];
+    for (let i = 0; i < members; i += 1) {
+      clients.push(await connectRaw(server.url, await server.token(), { onMessage: i < 4 ? watch : undefined }));
+    }
+    const connected = server.usage();
+    const senders = clients.slice(-SENDERS);
+    const filler = 'x'.repeat(60);
+    const send = (i, due) =>
+      senders[i % SENDERS].send({
+        chatroom: server.room,
+        message: `due ${due.toFixed(2)} ${filler}`,
+        clientId: `c${i}`,
+      });
+
+    for (let i = 0; i < 200; i += 1) await send(1_000_000 + i, performance.now()); // warm
+    await sleep(300);
+    latencies.length = 0;
+    const countBefore = clients.reduce((sum, it) => sum + it.received, 0);
+    const usageBefore = server.usage();
+    const startedAt = performance.now();
+    const total = rate * seconds;
+    const acks = [];
+    for (let i = 0; i < total; ) {
+      const now = performance.now();
+      for (; i < total && startedAt + (i * 1000) / rate <= now; i += 1) {
+        acks.push(send(i, startedAt + (i * 1000) / rate));
+      }
+      await sleep(1);
+    }
+    await Promise.race([Promise.all(acks), sleep(SETTLE_MS)]);
+    const wanted = total * members;
+    const count = () => clients.reduce((sum, it) => sum + it.received, 0) - countBefore;
+    for (const until = performance.now() + SETTLE_MS; count() < wanted && performance.now() < until; ) await sleep(20);
+    const elapsed = (performance.now() - startedAt) / 1000;
+    const usage = server.usage();
+    const deliveries = count();
+    for (const client of clients) client.close();
+    latencies.sort((a, b) => a - b);
+    return {
+      deliveriesPerSecond: deliveries / elapsed,
+      deliveriesPerCpuSecond: deliveries / (usage.cpuSeconds - usageBefore.cpuSeconds),
+      p50: quantile(latencies, 0.5),
+      p99: quantile(latencies, 0.99),
+      kibPerClient: (connected.kib - before.kib) / members,
+      complete: deliveries === wanted,
+    };
+  } finally {
+    await server.stop();
+  }
+}
