@@ -64,7 +64,7 @@ export const selectedRoom = (state: ChatState): RoomEntry | undefined =>
 export function standing(state: ChatState): Standing {
   const room = selectedRoom(state);
   const own: Role | undefined = room?.isUser === true ? (room.role ?? 'member') : undefined;
-  const role = room !== undefined && room.isUser && room.owner === state.me?.user ? 'owner' : own;
+  const role = room?.isUser && room.owner === state.me?.user ? 'owner' : own;
   return { role, admin: state.me?.roles.includes('admin') ?? false };
 }
 
