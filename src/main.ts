@@ -12,7 +12,9 @@ import { startPrimary } from './start/primary.ts';
 const EX_CONFIG = 78;
 const CLOSE_MS = 3000;
 
-const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
 
 function readConfig(): Config {
   try {
@@ -23,6 +25,10 @@ function readConfig(): Config {
     process.exit(EX_CONFIG);
   }
 }
+
+/** Its message says all there is to say. */
+const isPlain = (cause: unknown): cause is Error =>
+  cause instanceof Error && ['FolderInUse', 'AddressNotFree'].includes(cause.name);
 
 const held = new Resources();
 
@@ -102,7 +108,7 @@ else {
   const role = cluster.worker ? runWorker(cluster.worker) : runPrimary();
   role.catch((cause: unknown) => {
     const message = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
-    process.stderr.write(`${cause instanceof Error && cause.name === 'FolderInUse' ? cause.message : message}\n`);
+    process.stderr.write(`${isPlain(cause) ? cause.message : message}\n`);
     process.exit(1);
   });
 }

@@ -48,21 +48,41 @@ export function formCaughtUp(
   budget: Budget,
 ): CaughtUp {
   const kept = budget.bytes > 0 ? cutToBytes(messages, budget.bytes) : [];
-  const known = changes?.filter((it) => it.seq <= cursor.seq);
   for (const it of kept) budget.bytes -= weightOf(it);
-  for (const it of known ?? []) budget.bytes -= weightOf(it);
-  const lastSeq = kept.at(-1)?.seq ?? cursor.seq;
-  const moreChanges = changes !== undefined && changes.length >= CHANGED_MAX;
+  const told = takeChanges(cursor, changes ?? [], budget);
+  // What retention took is nobody's any more: whoever was before it goes on from there.
+  const reached = kept.at(-1)?.seq ?? Math.max(cursor.seq, head.firstSeq - 1);
+  // Never past the head's rev: of a message in the page a later change may be missing.
+  const moreChanges = told.rev < head.rev && (told.cut || (changes ?? []).length >= CHANGED_MAX);
   const truncated = cursor.seq + 1 < head.firstSeq;
   return {
     epoch: head.epoch,
-    rev: moreChanges ? (changes.at(-1)?.rev ?? head.rev) : head.rev,
+    rev: moreChanges ? told.rev : head.rev,
     messages: kept,
-    ...(known && known.length > 0 ? { changed: known } : {}),
+    ...(told.changed.length > 0 ? { changed: told.changed } : {}),
     headSeq: head.headSeq,
-    hasMore: (lastSeq < head.headSeq && cursor.seq < head.headSeq) || moreChanges,
+    hasMore: reached < head.headSeq || moreChanges,
     ...(truncated ? { truncated } : {}),
   };
+}
+
+/** Changes of messages that the client has, by rev as far as the bytes reach; those of later messages are in them. */
+function takeChanges(
+  cursor: CatchUpCursor,
+  changes: readonly Message[],
+  budget: Budget,
+): { changed: Message[]; rev: number; cut: boolean } {
+  const changed: Message[] = [];
+  let rev = cursor.rev ?? 0;
+  for (const it of changes) {
+    if (it.seq <= cursor.seq) {
+      if (budget.bytes <= 0) return { changed, rev, cut: true };
+      changed.push(it);
+      budget.bytes -= weightOf(it);
+    }
+    rev = it.rev ?? rev;
+  }
+  return { changed, rev, cut: false };
 }
 
 export const changesWanted = (cursor: CatchUpCursor, rev: number): cursor is Required<CatchUpCursor> =>
@@ -94,9 +114,9 @@ export async function catchUp(
   caller: Account,
   cursors: ReadonlyMap<RoomId, CatchUpCursor>,
   limit: number | undefined,
+  budget = newBudget(),
 ): Promise<Map<RoomId, CaughtUp | ClosedRoom>> {
   const answer = new Map<RoomId, CaughtUp | ClosedRoom>();
-  const budget = newBudget();
   for (const [id, cursor] of cursors) {
     const caughtUp = catchUpRoom(chat, caller, id, cursor, pageLimit(chat, limit), budget);
     answer.set(id, await caughtUp.catch(closedRoom));

@@ -8,7 +8,7 @@ import {
 } from './catch-up.ts';
 import type { Chat } from './chat.ts';
 import type { Message } from './model.ts';
-import type { RoomFeed } from './room-feed.ts';
+import { type RoomFeed, weightOf } from './room-feed.ts';
 
 /**
  * Reads what a follower of `feed` missed, in two steps: this one reads, the returned one forms the answer from where the
@@ -29,6 +29,14 @@ export async function prepareCatchUp(
     feed.after(from - 1, limit) === undefined
       ? await chat.store.messages(room, { from, to: from + limit - 1, order: 'asc', limit })
       : undefined;
+  if (read && read[0]?.seq !== from) {
+    // The store has trimmed the beginning since the feed looked, or dropped the whole room.
+    const head = (await chat.store.heads([room])).get(room);
+    if (head && head.firstSeq > feed.firstSeq) {
+      feed.compare(head);
+      return prepareCatchUp(chat, feed, cursor, limit);
+    }
+  }
   const changes = changesWanted(cursor, feed.rev)
     ? await chat.store.changedSince(room, cursor.rev ?? 0, CHANGED_MAX)
     : undefined;
@@ -54,16 +62,28 @@ export async function prepareNewest(
   feed: RoomFeed,
   limit: number,
 ): Promise<(budget: Budget) => Message[]> {
-  const seq = Math.max(feed.headSeq - limit, feed.firstSeq - 1, 0);
-  const answer = await prepareCatchUp(chat, feed, { seq }, limit * 2);
+  await feed.fill();
+  const revRead = feed.rev;
+  const wanted = Math.min(limit, feed.headSeq - feed.firstSeq + 1) - feed.newest(limit).length;
+  const to = feed.headSeq - feed.newest(limit).length;
+  // Only where pages are larger than what a feed keeps.
+  const read =
+    wanted > 0 ? await chat.store.messages(feed.room, { from: to - wanted + 1, to, order: 'desc', limit: wanted }) : [];
   return (budget) => {
-    // Newest first when bytes run out: the beginning of a page may be cut, its end may not.
-    const { messages } = answer({ bytes: Number.POSITIVE_INFINITY });
     const kept: Message[] = [];
-    for (const message of messages.slice(-limit).reverse()) {
-      budget.bytes -= message.message.length;
-      if (budget.bytes < 0 && kept.length > 0) break;
+    // The newest first: when bytes run out the beginning of a page may be cut, its end may not.
+    const take = (message: Message): boolean => {
+      const cost = weightOf(message);
+      if (kept.length > 0 && cost > budget.bytes) return false;
+      budget.bytes -= cost;
       kept.unshift(message);
+      return kept.length < limit;
+    };
+    if (!feed.newest(limit).reverse().every(take) || revRead !== feed.rev) return kept;
+    for (const message of read) {
+      const next = (kept[0]?.seq ?? feed.headSeq + 1) - 1;
+      if (message.seq > next) continue; // kept by the feed by now
+      if (message.seq < next || !take(message)) break; // the feed has moved on: what lies before is another page
     }
     return kept;
   };

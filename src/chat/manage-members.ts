@@ -115,8 +115,13 @@ async function tellLeft(chat: Chat, chatroom: RoomId, user: UserId, left: Left, 
   const { removed, name, count, newOwner } = left;
   chat.hub.tellAll({ kind: 'left', user, name, chatroom, count, at, reason, wasMember: removed });
   if (newOwner === undefined) return;
-  const view = await chat.store.viewRoom(chatroom, newOwner);
-  if (view) chat.hub.tellAll({ kind: 'room', room: view.room, was: view.room.visibility });
+  try {
+    const view = await chat.store.viewRoom(chatroom, newOwner);
+    if (view) chat.hub.tellAll({ kind: 'room', room: view.room, was: view.room.visibility });
+  } catch (cause) {
+    // The leaving is done and must not be answered as failed.
+    chat.log.warn('a new owner could not be told', { room: chatroom, cause });
+  }
 }
 
 export interface MemberView extends Member {

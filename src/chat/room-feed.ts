@@ -25,9 +25,11 @@ export interface FeedPorts {
   readonly repaired: (messages: number) => void;
 }
 
-/** About what a message costs on the wire. */
+/** About what a message costs on the wire, in bytes. */
 export const weightOf = (message: Message): number =>
-  message.message.length + (message.meta === undefined ? 0 : JSON.stringify(message.meta).length) + 320;
+  Buffer.byteLength(message.message) +
+  (message.meta === undefined ? 0 : Buffer.byteLength(JSON.stringify(message.meta))) +
+  320;
 
 const changeOf = (it: Message): Change => ({
   id: it.id,
@@ -128,9 +130,16 @@ export class RoomFeed {
     return this.#tail.slice(seq + 1 - start, seq + 1 - start + limit);
   }
 
+  /** The newest messages that are kept here, oldest first. */
+  newest(limit: number): Message[] {
+    return this.#tail.slice(-limit);
+  }
+
   /** Reads the room's newest messages into the tail, once for everybody who asks meanwhile. */
   fill(): Promise<void> {
-    if (this.#tail.length >= Math.min(TAIL_MESSAGES, this.#head - this.#firstSeq + 1)) return Promise.resolve();
+    // Half of the bytes is full enough: where messages are large, a read for the one that still fits would never end.
+    const full = this.#tailBytes >= TAIL_BYTES / 2;
+    if (full || this.#tail.length >= Math.min(TAIL_MESSAGES, this.#head - this.#firstSeq + 1)) return Promise.resolve();
     this.#filling ??= this.#readTail().finally(() => {
       this.#filling = undefined;
     });
@@ -148,9 +157,11 @@ export class RoomFeed {
       if (rev !== this.#rev) continue;
       for (const message of read) {
         const start = this.#head - this.#tail.length + 1;
-        if (message.seq !== start - 1 || this.#tailBytes >= TAIL_BYTES) break;
+        const weight = weightOf(message);
+        if (message.seq !== start - 1 || this.#tail.length >= TAIL_MESSAGES) break;
+        if (this.#tail.length > 0 && this.#tailBytes + weight > TAIL_BYTES) break;
         this.#tail.unshift(message);
-        this.#tailBytes += weightOf(message);
+        this.#tailBytes += weight;
       }
     }
   }
@@ -197,6 +208,7 @@ export class RoomFeed {
     this.#head = seq;
     this.#tail = [];
     this.#tailBytes = 0;
+    for (const ahead of this.#ahead.keys()) if (ahead <= seq) this.#ahead.delete(ahead);
   }
 
   #stopTimer(): void {
@@ -230,6 +242,7 @@ export class RoomFeed {
     // The head is read first: whatever is below it is in the store when the windows are read.
     const head = await source.head(this.room);
     if (!head || this.#closed) return;
+    this.#firstSeq = Math.max(this.#firstSeq, head.firstSeq);
     while (this.#head < head.headSeq && !this.#closed) {
       const from = this.#head + 1;
       const window = { from, to: from + TAIL_MESSAGES - 1, order: 'asc', limit: TAIL_MESSAGES } as const;
@@ -240,17 +253,22 @@ export class RoomFeed {
       else if (this.#head < from) break;
     }
     while (this.#rev < head.rev && !this.#closed) {
-      const from = this.#rev;
-      const read = await source.changedSince(this.room, from, CHANGES_PAGE);
+      const read = await source.changedSince(this.room, this.#rev, CHANGES_PAGE);
       for (const message of read) {
-        // A change of a message that is still to come is newer than this repair: it is announced or compared later.
-        if (message.seq > this.#head) break;
-        if ((message.rev ?? 0) > this.#rev) this.#apply(changeOf(message));
+        if ((message.rev ?? 0) <= this.#rev) continue;
+        // Of a message changed several times only the last change is kept: the revs in between are nobody's.
+        if (message.seq <= this.#head) this.#apply(changeOf(message));
+        // The message is still to come: its change is newer than this repair and is announced or compared later.
+        else return this.#repaired(before, Math.min(head.rev, (message.rev ?? 0) - 1));
       }
-      // Of a message changed several times only the last change is kept: the revs in between are nobody's.
       if (read.length < CHANGES_PAGE) this.#rev = Math.max(this.#rev, head.rev);
-      else if (this.#rev === from) break;
     }
+    this.#repaired(before, 0);
+  }
+
+  /** Goes on with what came meanwhile. Revs up to `rev` are done: later changes of the same messages took their places. */
+  #repaired(before: number, rev: number): void {
+    this.#rev = Math.max(this.#rev, rev);
     for (const rev of this.#aheadChanges.keys()) if (rev <= this.#rev) this.#aheadChanges.delete(rev);
     this.#ports.repaired(this.#head - before);
     this.#drain();

@@ -31,6 +31,8 @@ export class RoomFeeds {
   readonly #opening = new Map<RoomId, Promise<void>>();
   /** What came for rooms that are just being opened: it may be newer than the head that is being read. */
   readonly #early = new Map<RoomId, RoomEvent[]>();
+  /** Counts suspicions: what is being opened meanwhile may have been read before what was lost. */
+  #suspicions = 0;
   #comparing = false;
   #compareAgain = false;
   #cancelCompare: (() => void) | undefined;
@@ -108,6 +110,7 @@ export class RoomFeeds {
 
   /** Events may have been lost: compares every feed with the store in one read, until the store answers. */
   compareAll(): void {
+    this.#suspicions += 1;
     if (this.#comparing) {
       this.#compareAgain = true;
       return;
@@ -137,6 +140,7 @@ export class RoomFeeds {
 
   async #open(rooms: readonly RoomId[]): Promise<void> {
     const { store, bus, clock, deliver, repaired } = this.#ports;
+    const suspicions = this.#suspicions;
     let heads: Map<RoomId, Head>;
     try {
       await bus.subscribe(rooms);
@@ -162,5 +166,6 @@ export class RoomFeeds {
       this.#early.delete(room);
       for (const event of early) this.take(room, event);
     }
+    if (suspicions !== this.#suspicions) this.compareAll();
   }
 }

@@ -48,7 +48,8 @@ export class TokenWatch {
     holders.add(ended);
     return () => {
       holders.delete(ended);
-      if (holders.size === 0) this.#forget(hash);
+      // Not what others hold by now: the token may have ended here and be held anew.
+      if (holders.size === 0 && this.#watched.get(hash) === watched) this.#forget(hash);
     };
   }
 

@@ -32,7 +32,10 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** What is told while this many batches wait for a stuck receiver is dropped: what is told may be lost, memory may not. */
+/**
+ * While this many batches wait for a stuck receiver, no more are handed over: what is told is dropped, calls are held
+ * here until their deadline. What is told may be lost, memory may not.
+ */
 const STUCK_BATCHES = 64;
 const SWEEP_MS = 250;
 
@@ -127,19 +130,24 @@ export class Link {
   #say(item: Item): void {
     if (this.#closed) return;
     this.#outgoing.push(item);
-    if (this.#scheduled) return;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#outgoing.length === 0) return;
     this.#scheduled = true;
     setImmediate(() => this.#flush());
   }
 
   #flush(): void {
     this.#scheduled = false;
-    if (this.#closed || this.#outgoing.length === 0) return;
+    if (this.#closed || this.#outgoing.length === 0 || this.#unsent >= STUCK_BATCHES) return;
     const envelope: Envelope = { parley: LINK_VERSION, items: this.#outgoing };
     this.#outgoing = [];
     this.#unsent += 1;
     this.#channel.send(envelope, () => {
       this.#unsent -= 1;
+      this.#schedule();
       if (this.#unsent > 0 || !this.#dropped || this.#closed) return;
       this.#dropped = false;
       for (const listener of this.#recovered) listener();
@@ -147,6 +155,8 @@ export class Link {
   }
 
   #take(item: Item): void {
+    // What arrives late was said by a process whose death has been dealt with: acting on it would leave traces of it.
+    if (this.#closed) return;
     switch (item[0]) {
       case 'call':
         void this.#run(item[1], item[2], item[3]);
@@ -188,6 +198,8 @@ export class Link {
       this.#pending.delete(id);
       reject(this.#options.away(method));
     }
+    // Held back so far, and nobody waits for the answer any more: better not done at all.
+    this.#outgoing = this.#outgoing.filter((it) => it[0] !== 'call' || this.#pending.has(it[1]));
   }
 }
 

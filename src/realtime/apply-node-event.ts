@@ -4,6 +4,7 @@ import type { Room, RoomId } from '../chat/model.ts';
 import type { NodeEvent } from '../chat/ports/bus.ts';
 import { presentRoomPush } from '../chat/present-room.ts';
 import type { TokenWatch } from '../chat/token-watch.ts';
+import { closeConnection } from './close-connection.ts';
 import type { Sessions } from './sessions.ts';
 import { members, readers, user } from './socket-rooms.ts';
 import type { ChatNamespace } from './socket-types.ts';
@@ -73,7 +74,7 @@ function applyJoined({ chat, namespace, sessions }: NodeEventPorts, event: Event
       (cause: unknown) => {
         // Without the room's feed the socket would miss messages silently: it comes back and reads anew.
         chat.log.warn('a socket could not follow its new room and is closed', { room: room.id, cause });
-        session.socket.conn.close();
+        closeConnection(session.socket.conn);
       },
     );
   }

@@ -64,6 +64,9 @@ export async function dispatchEvent(
   const bound = EVENTS.get(event);
   try {
     if (!bound) throw new ChatError('invalid_operation', 'there is no such event');
+    if (session.expired && bound.name !== 'authenticate') {
+      throw new ChatError('invalid_token', 'the token has run out; renew it with authenticate');
+    }
     await bound.run(context, session, payload ?? {}, (answer) => ack?.(answer));
     observe(bound.name, 'ok');
   } catch (cause) {

@@ -8,6 +8,8 @@ export interface EventContext {
   readonly chat: Chat;
   readonly typing: Typing;
   readonly tokens: TokenWatch;
+  /** Sends what rooms hold back: an answer that says where a room stands goes out behind all of it. */
+  readonly flush: () => void;
   /** Watches the session's (new) token and tells the client who it is. */
   readonly holdToken: (session: Session, token: string) => void;
 }

@@ -1,23 +1,24 @@
 import type { Server as HttpServer } from 'node:http';
 import { Server } from 'socket.io';
 import type { Chat } from '../chat/chat.ts';
-import { ChatError, type ErrorCode } from '../chat/errors.ts';
+import { ChatError, ERRORS, type ErrorCode } from '../chat/errors.ts';
 import { iso } from '../chat/ports/clock.ts';
 import { presentRoomPush } from '../chat/present-room.ts';
 import { TokenWatch } from '../chat/token-watch.ts';
 import { Typing } from '../chat/typing.ts';
 import { NAMESPACE } from '../wire/socket.ts';
 import { applyNodeEvent } from './apply-node-event.ts';
+import { closeConnection, endSoonAfterClose } from './close-connection.ts';
 import { dispatchEvent, toChatError } from './dispatch-event.ts';
 import type { EventContext } from './event-context.ts';
 import { closeSession, type OpenedSession, openSession } from './open-session.ts';
 import { originAllowed } from './origin.ts';
-import { createRoomWriter } from './room-writer.ts';
+import { RoomWriter } from './room-writer.ts';
 import type { Session } from './session.ts';
 import { sessionId } from './session-router.ts';
 import { Sessions } from './sessions.ts';
 import * as rooms from './socket-rooms.ts';
-import type { ChatNamespace, ChatServer, ChatSocket } from './socket-types.ts';
+import type { ChatNamespace, ChatServer, ChatSocket, Connection } from './socket-types.ts';
 import { UnreadGuard, type UnreadLimits } from './unread-guard.ts';
 
 export interface RealtimeOptions {
@@ -32,6 +33,8 @@ export interface RealtimeOptions {
   readonly allowQueryToken: boolean;
   readonly allowEio3: boolean;
   readonly revalidateMs: number;
+  /** A connection that does not say who it is within this is closed; 10 s when absent. */
+  readonly connectMs?: number;
   /** The message rate as it is configured, e.g. `20/10s`. */
   readonly rateText: string;
   readonly observe: {
@@ -55,30 +58,35 @@ const EXPIRED_GRACE_MS = 5000;
 
 /** The Socket.IO edge: puts itself on `server`. */
 export function openRealtime(server: HttpServer, options: RealtimeOptions): Realtime {
-  const { chat, observe, worker } = options;
+  const { chat, observe, worker, connectMs = CONNECT_MS } = options;
+  let draining = false;
   const io: ChatServer = new Server(server, {
     cors: { origin: options.corsOrigin === '*' ? '*' : [...options.corsOrigin] },
     allowRequest: (request, decide) => {
-      if (originAllowed(request, options.corsOrigin)) decide(null, true);
-      else decide('pages of this origin may not connect', false);
+      if (!originAllowed(request, options.corsOrigin)) decide('pages of this origin may not connect', false);
+      else if (draining) decide('this worker is going; connect again', false);
+      else decide(null, true);
     },
     pingInterval: options.pingIntervalMs,
     pingTimeout: options.pingTimeoutMs,
-    connectTimeout: CONNECT_MS,
+    connectTimeout: connectMs,
     maxHttpBufferSize: options.maxPayloadBytes,
     allowEIO3: options.allowEio3,
     perMessageDeflate: false,
     serveClient: false,
   });
   io.engine.generateId = () => sessionId(worker);
+  io.engine.on('connection', endSoonAfterClose);
+  const seats = new WeakSet<Connection>();
+  guardRootNamespace(io, connectMs, (conn) => seats.has(conn));
   const namespace: ChatNamespace = io.of(NAMESPACE);
   const sessions = new Sessions(chat);
   const tokens = new TokenWatch(chat, options.revalidateMs);
-  const context: EventContext = { chat, tokens, typing: new Typing(chat), holdToken };
-  let draining = false;
+  const writer = new RoomWriter(namespace, observe.delivered);
+  const context: EventContext = { chat, tokens, typing: new Typing(chat), holdToken, flush: () => writer.flush() };
 
   chat.hub.listen({
-    onRoom: createRoomWriter(namespace, observe.delivered),
+    onRoom: (room, event) => writer.write(room, event),
     onNode: (event) => applyNodeEvent({ chat, namespace, sessions, tokens }, event),
   });
   chat.presence.onGone((users) => {
@@ -87,53 +95,61 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
 
   const opened = new WeakMap<ChatSocket, OpenedSession>();
   namespace.use((socket, next) => {
+    const { conn } = socket;
+    // Closed and not refused: a refused client does not come back by itself.
+    if (draining) return closeConnection(conn);
     const refuse = (cause: unknown): void => next(connectError(chat, cause));
-    if (draining)
-      return refuse(new ChatError('draining', 'this worker is going; connect again', { retryAfterMs: 500 }));
-    openSession(chat, sessions, socket, options.allowQueryToken).then((it) => {
-      opened.set(socket, it);
-      next();
-    }, refuse);
+    if (seats.has(conn)) return refuse(new ChatError('invalid_operation', 'this connection has its session already'));
+    seats.add(conn);
+    openSession(chat, sessions, socket, options.allowQueryToken).then(
+      (it) => {
+        opened.set(socket, it);
+        next();
+      },
+      (cause: unknown) => {
+        seats.delete(conn);
+        refuse(cause);
+      },
+    );
   });
   namespace.on('connection', (socket) => {
     const found = opened.get(socket);
-    if (!found) return void socket.conn.close();
-    const { session, token, visible, batch } = found;
+    if (!found || draining) return closeConnection(socket.conn);
+    const { session, token, visible, next, batch } = found;
     observe.connected(1);
     void socket.join(rooms.user(session.account.user));
-    socket.data.session = session;
-    socket.onAny((event: string, ...args: unknown[]) => {
-      void dispatchEvent(context, session, event, args, observe.event);
+    socket.onAny((event: unknown, ...args: unknown[]) => {
+      // The protocol allows numbers as names.
+      void dispatchEvent(context, session, String(event), args, observe.event);
     });
     socket.once('disconnect', () => {
       observe.connected(-1);
       closeSession(sessions, session);
       // Whoever leaves the only namespace has no business here: Engine.IO alone would keep the connection for ever.
-      socket.conn.close();
+      closeConnection(socket.conn);
     });
+    guard.watch(session);
     holdToken(session, token);
     // In one turn with the feeds as they stand: the next live message of each room is headSeq + 1.
+    writer.flush();
     const pushes = visible.map(({ room, role }) => {
       const feed = session.feedOf(room.id);
       const now = feed ? { ...room, headSeq: feed.headSeq, rev: feed.rev } : room;
       return presentRoomPush(now, session.isMember(room.id), role);
     });
-    if (batch) socket.emit('chatrooms', { rooms: pushes });
+    if (batch) socket.emit('chatrooms', { rooms: pushes, ...(next === undefined ? {} : { next }) });
     else for (const push of pushes) socket.emit('chatroom', push);
     sessions.connected(session);
   });
 
-  const guard = new UnreadGuard(
-    options.unread,
-    () => sessions.all(),
-    (session) => {
-      observe.slowConsumerCut();
-      session.socket.emit('resync', { rooms: session.rooms });
-      session.socket.conn.close(true);
-    },
-  );
+  const guard = new UnreadGuard(options.unread, ({ socket, rooms }) => {
+    observe.slowConsumerCut();
+    socket.emit('resync', { rooms });
+    closeConnection(socket.conn);
+  });
 
   function holdToken(session: Session, token: string): void {
+    if (session.closed) return;
     session.releaseToken();
     session.cancelExpiry?.();
     session.cancelExpiry = undefined;
@@ -144,7 +160,7 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
       }
       tellWho(session, true);
       const closeMs = end === 'revoked' ? 0 : EXPIRED_GRACE_MS;
-      session.cancelExpiry = chat.clock.after(closeMs, () => session.socket.conn.close());
+      session.cancelExpiry = chat.clock.after(closeMs, () => closeConnection(session.socket.conn));
     });
     tellWho(session, false);
   }
@@ -169,21 +185,41 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
       draining = true;
       // The newest first: who has been here longest has the most to lose by a second move.
       const leaving = [...namespace.sockets.values()].reverse();
+      writer.flush();
       const startedAt = performance.now();
       for (const [at, socket] of leaving.entries()) {
         const dueMs = (windowMs * at) / leaving.length - (performance.now() - startedAt);
         if (dueMs > 1) await new Promise((resolve) => setTimeout(resolve, dueMs));
         socket.emit('drain', { retryAfterMs: Math.round(Math.random() * 500) });
         // Closed below Socket.IO: its own `disconnect` tells clients not to come back.
-        socket.conn.close();
+        closeConnection(socket.conn);
       }
     },
     close() {
       guard.close();
-      io.disconnectSockets(true);
+      writer.close();
       io.engine.close();
     },
   };
+}
+
+/**
+ * Whoever says nothing but that it speaks Socket.IO is not served: on the root namespace there is nobody. Clients of
+ * Socket.IO 2 are put there by the protocol and get time to go on.
+ */
+function guardRootNamespace(io: ChatServer, connectMs: number, hasSeat: (conn: Connection) => boolean): void {
+  io.use(({ conn }, next) => {
+    if (conn.protocol !== 3) {
+      const { error } = ERRORS.invalid_operation;
+      const data = { error, code: 'invalid_operation', detail: `connect to ${NAMESPACE}` };
+      return next(Object.assign(new Error(data.detail), { data }));
+    }
+    const timer = setTimeout(() => {
+      if (!hasSeat(conn)) closeConnection(conn);
+    }, connectMs);
+    conn.once('close', () => clearTimeout(timer));
+    next();
+  });
 }
 
 /** A node died, and these users had no other: every remaining node tells its own clients. */

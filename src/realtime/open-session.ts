@@ -1,9 +1,9 @@
 import { authenticate } from '../chat/authenticate.ts';
 import type { Chat } from '../chat/chat.ts';
 import { ChatError } from '../chat/errors.ts';
-import { LIST_MAX } from '../chat/manage-rooms.ts';
+import { LIST_MAX, listRooms } from '../chat/manage-rooms.ts';
 import type { RoomView } from '../chat/model.ts';
-import { assertChatRole, isAdmin } from '../chat/rules/access.ts';
+import { assertChatRole } from '../chat/rules/access.ts';
 import { handshake } from '../wire/socket.ts';
 import { Session } from './session.ts';
 import type { Sessions } from './sessions.ts';
@@ -14,6 +14,8 @@ export interface OpenedSession {
   readonly token: string;
   /** The user's own rooms, then others one may see, {@link LIST_MAX} in all at most. */
   readonly visible: readonly RoomView[];
+  /** Where the list goes on. */
+  readonly next?: string;
   /** The client wants them as one event. */
   readonly batch: boolean;
 }
@@ -49,12 +51,11 @@ export async function openSession(
   sessions.add(session);
   socket.conn.once('close', () => closeSession(sessions, session));
   try {
-    const query = { user: account.user, all: isAdmin(account) };
-    const mine = await chat.store.listRooms({ ...query, scope: 'mine', limit: chat.settings.maxRooms });
-    await session.enter(mine.map(({ room }) => room.id));
-    const left = LIST_MAX - mine.length;
-    const others = left > 0 ? await chat.store.listRooms({ ...query, scope: 'others', limit: left }) : [];
-    return { session, token: token ?? '', visible: [...mine.slice(0, LIST_MAX), ...others], batch };
+    // Gone while the token was checked: its `close` was before.
+    if (socket.conn.readyState !== 'open') throw new ChatError('not_connected', 'the connection is gone');
+    await session.enterListed(await chat.store.roomIdsOf(account.user));
+    const { rooms: visible, next } = await listRooms(chat, account, { limit: LIST_MAX });
+    return { session, token: token ?? '', visible, ...(next === undefined ? {} : { next }), batch };
   } catch (cause) {
     closeSession(sessions, session);
     throw cause;

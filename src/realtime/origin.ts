@@ -7,9 +7,10 @@ import type { IncomingMessage } from 'node:http';
 export function originAllowed(request: IncomingMessage, allowed: '*' | readonly string[]): boolean {
   const { origin, host } = request.headers;
   if (origin === undefined || allowed === '*' || allowed.includes(origin)) return true;
-  try {
-    return host !== undefined && new URL(origin).host === new URL(`${new URL(origin).protocol}//${host}`).host;
-  } catch {
-    return false; // `null`, or no URL at all
-  }
+  if (host === undefined || !URL.canParse(origin)) return false; // `null` is no URL either
+  const { protocol, origin: plain, host: from } = new URL(origin);
+  // Nothing but scheme, host and port, as browsers write it; behind a proxy the scheme of our own side is not known.
+  if (plain !== origin || !/^https?:$/.test(protocol)) return false;
+  const own = `${protocol}//${host}`;
+  return URL.canParse(own) && new URL(own).host === from;
 }

@@ -1,39 +1,150 @@
 import type { RoomId } from '../chat/model.ts';
 import type { RoomEvent } from '../chat/ports/bus.ts';
+import type { PushOf } from '../wire/socket.ts';
 import { members, readers, user } from './socket-rooms.ts';
-import type { ChatNamespace } from './socket-types.ts';
+import type { ChatNamespace, ChatSocket } from './socket-types.ts';
+import { wsTextFrame } from './ws-text-frame.ts';
 
-/** Everything that happens in a room's log goes out here, in the order it comes: the one place to make fan-out cheaper. */
-export function createRoomWriter(namespace: ChatNamespace, delivered: (sockets: number) => void) {
-  const size = (name: string): number => namespace.adapter.rooms.get(name)?.size ?? 0;
+/** What goes out of a room within this is one write per member; a quiet room does not wait at all. */
+const WINDOW_MS = 5;
+/** A window that has grown to this is written at once. */
+const WINDOW_BYTES = 64 * 1024;
 
-  return (chatroom: RoomId, event: RoomEvent): void => {
-    const own = members(chatroom);
-    const all = [own, readers(chatroom)];
+type LogEvent = 'message' | 'message:updated' | 'message:deleted';
+
+/** One event of a room's log, encoded once for all who get it. */
+interface Encoded {
+  /** For those who still poll. */
+  readonly emit: (socket: ChatSocket) => void;
+  readonly frame: Buffer;
+}
+
+interface RoomWindow {
+  pending: Encoded[];
+  bytes: number;
+  flushedAt: number;
+  cancel: (() => void) | undefined;
+}
+
+/**
+ * Everything that happens in a room goes out here, in the order it comes.
+ *
+ * The log's events take a short way. Each is encoded once, as the WebSocket frame of its Socket.IO packet; the frames of
+ * a window are joined, and each member's connection is handed that one buffer: one system call per member and window,
+ * where Socket.IO makes one per member and message. Engine.IO takes such a buffer beside a packet (`wsPreEncodedFrame`,
+ * as Socket.IO's own adapter uses it) and sends only the first of an array: hence exactly one. A connection that still
+ * polls gets ordinary packets; one that has upgraded never goes back, so what is written stays right. Both ways end in
+ * the same queue of the connection: order holds across them.
+ *
+ * The path rests on parts of engine.io and ws that are not public: a test fails when they change.
+ */
+export class RoomWriter {
+  readonly #namespace: ChatNamespace;
+  readonly #delivered: (sockets: number) => void;
+  readonly #windows = new Map<RoomId, RoomWindow>();
+  readonly #dirty = new Set<RoomId>();
+
+  constructor(namespace: ChatNamespace, delivered: (sockets: number) => void) {
+    this.#namespace = namespace;
+    this.#delivered = delivered;
+  }
+
+  write(chatroom: RoomId, event: RoomEvent): void {
     switch (event.kind) {
       case 'message':
-        namespace.to(all).emit('message', event.message);
-        delivered(size(own) + size(readers(chatroom)));
+        this.#add(chatroom, 'message', event.message, (it) => it.emit('message', event.message));
         break;
       case 'changed': {
         const { id, seq, rev, message } = event.change;
-        if (message === undefined) namespace.to(all).emit('message:deleted', { chatroom, id, seq, rev });
-        else namespace.to(all).emit('message:updated', { chatroom, id, seq, rev, message });
+        const change = { chatroom, id, seq, rev };
+        if (message === undefined) {
+          this.#add(chatroom, 'message:deleted', change, (it) => it.emit('message:deleted', change));
+        } else {
+          const edit = { ...change, message };
+          this.#add(chatroom, 'message:updated', edit, (it) => it.emit('message:updated', edit));
+        }
         break;
       }
       case 'writing': {
         const { name, status } = event;
-        namespace
-          .to(all)
-          .except(user(event.user))
-          .volatile.emit('writing', { chatroom, user: event.user, name, status });
+        const writing = { chatroom, user: event.user, name, status };
+        const rooms = [members(chatroom), readers(chatroom)];
+        this.#namespace.to(rooms).except(user(event.user)).volatile.emit('writing', writing);
         break;
       }
       case 'read':
-        namespace.to(own).emit('read', { chatroom, user: event.user, seq: event.seq });
+        this.#namespace.to(members(chatroom)).emit('read', { chatroom, user: event.user, seq: event.seq });
         break;
       default:
         event satisfies never;
     }
-  };
+  }
+
+  /** Writes all that waits: before an answer that says where rooms stand. */
+  flush(): void {
+    for (const room of [...this.#dirty]) this.#flush(room);
+  }
+
+  close(): void {
+    for (const { cancel } of this.#windows.values()) cancel?.();
+    this.#windows.clear();
+    this.#dirty.clear();
+  }
+
+  #add<E extends LogEvent>(room: RoomId, event: E, push: PushOf<E>, emit: Encoded['emit']): void {
+    // A packet of Socket.IO's protocol 5 inside a message packet of Engine.IO's protocol 4.
+    const frame = wsTextFrame(`42${this.#namespace.name},${JSON.stringify([event, push])}`);
+    const window = this.#windows.get(room) ?? { pending: [], bytes: 0, flushedAt: 0, cancel: undefined };
+    this.#windows.set(room, window);
+    window.pending.push({ frame, emit });
+    window.bytes += frame.length;
+    this.#dirty.add(room);
+    if (window.bytes >= WINDOW_BYTES) this.#flush(room);
+    else window.cancel ??= this.#schedule(room, window);
+  }
+
+  /** At the end of this turn when the room was quiet, else when its window is over. */
+  #schedule(room: RoomId, { flushedAt }: RoomWindow): () => void {
+    const waitMs = flushedAt + WINDOW_MS - performance.now();
+    if (waitMs <= 0) {
+      const immediate = setImmediate(() => this.#flush(room));
+      return () => clearImmediate(immediate);
+    }
+    const timer = setTimeout(() => this.#flush(room), waitMs);
+    return () => clearTimeout(timer);
+  }
+
+  #flush(room: RoomId): void {
+    this.#dirty.delete(room);
+    const window = this.#windows.get(room);
+    if (!window) return;
+    window.cancel?.();
+    const { pending } = window;
+    // A room that nobody here follows any more leaves nothing behind.
+    if (!this.#send(room, pending)) this.#windows.delete(room);
+    window.pending = [];
+    window.bytes = 0;
+    window.cancel = undefined;
+    window.flushedAt = performance.now();
+  }
+
+  /** False when there was nobody to send to. */
+  #send(room: RoomId, pending: readonly Encoded[]): boolean {
+    const { adapter, sockets } = this.#namespace;
+    // Who reads along and then joins is in both for a moment.
+    const ids = new Set(adapter.rooms.get(members(room)));
+    for (const id of adapter.rooms.get(readers(room)) ?? []) ids.add(id);
+    const [only] = pending;
+    const joined = pending.length === 1 && only ? only.frame : Buffer.concat(pending.map((it) => it.frame));
+    const options = { compress: false, wsPreEncodedFrame: [joined] };
+    for (const id of ids) {
+      const socket = sockets.get(id);
+      if (!socket) continue;
+      // The text is never sent: the frame goes in its place.
+      if (socket.conn.transport.name === 'websocket') socket.conn.write('', options);
+      else for (const { emit } of pending) emit(socket);
+    }
+    this.#delivered(ids.size * pending.length);
+    return ids.size > 0;
+  }
 }

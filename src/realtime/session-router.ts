@@ -25,6 +25,8 @@ export interface SessionRouterOptions {
 
 const SID = /[?&]sid=([^&]+)/;
 const PROXY_TIMEOUT_MS = 60_000;
+/** The side that asks closes idle connections, long before the other: none is closed just as it is used again. */
+const INNER_KEEP_ALIVE_MS = 2 * PROXY_TIMEOUT_MS;
 /** What Engine.IO says of a session it does not know: every client starts a new one then. */
 const UNKNOWN_SESSION = JSON.stringify({ code: 1, message: 'Session ID unknown' });
 
@@ -60,7 +62,7 @@ export class SessionRouter {
       if (owner === undefined) for (const listener of onUpgrade) listener.call(server, request, socket, head);
       else this.#passUpgrade(owner, request, socket, head);
     });
-    const inner = createServer((request, response) => {
+    const inner = createServer({ keepAliveTimeout: INNER_KEEP_ALIVE_MS }, (request, response) => {
       // Never passed on again: what is not ours by now is nobody's.
       if (this.#foreignOwner(request) === undefined) for (const it of onRequest) it.call(server, request, response);
       else refuse(response);
@@ -88,16 +90,15 @@ export class SessionRouter {
   }
 
   #agent(owner: string): Agent {
-    let agent = this.#agents.get(owner);
-    if (!agent) {
-      agent = new Agent({ keepAlive: true, maxFreeSockets: 64 });
-      this.#agents.set(owner, agent);
-    }
+    const agent = this.#agents.get(owner) ?? new Agent({ keepAlive: true, timeout: PROXY_TIMEOUT_MS });
+    this.#agents.set(owner, agent);
     return agent;
   }
 
   #proxy(owner: string, request: IncomingMessage, response: ServerResponse): void {
-    const { method, url, headers } = request;
+    const { method, url } = request;
+    // Never `Connection: close`: over a Unix socket Node's last, empty write fails when the owner answers and closes first.
+    const { connection: _hop, 'keep-alive': _hopToo, ...headers } = request.headers;
     const passed = httpRequest({
       socketPath: this.#options.socketPath(owner),
       method,
@@ -116,13 +117,10 @@ export class SessionRouter {
     passed.on('error', (cause: NodeJS.ErrnoException) => {
       if (response.headersSent) response.destroy();
       else refuse(response);
-      if (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED') {
-        this.#agents.get(owner)?.destroy();
-        this.#agents.delete(owner);
-      } else this.#options.log.debug('a poll of another worker broke off', { owner, cause });
+      if (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED') this.#agents.delete(owner); // it is gone for good
+      this.#options.log.debug('a poll of another worker broke off', { owner, code: cause.code });
     });
     response.on('close', () => {
-      // Only where the client went away: after a whole answer the connection is in use for the next poll.
       if (!response.writableFinished) passed.destroy();
     });
     request.pipe(passed);

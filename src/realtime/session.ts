@@ -11,6 +11,8 @@ interface Entered {
   followed: boolean;
 }
 
+const gone = (): ChatError => new ChatError('not_connected', 'the socket is gone');
+
 /** One connected socket: who it is, which rooms it follows, and what must be given back when it goes. */
 export class Session {
   readonly socket: ChatSocket;
@@ -21,7 +23,11 @@ export class Session {
   cancelExpiry: (() => void) | undefined;
   readonly #chat: Chat;
   readonly #entered = new Map<RoomId, Entered>();
+  /** Rooms left before the list of the user's rooms was there: that list may be older. Undefined from then on. */
+  #leftEarly: Set<RoomId> | undefined = new Set();
   #reading: RoomId | undefined;
+  /** Counts changes of what is read along, so that of two at once the later call wins. */
+  #readingTurn = 0;
   #closed = false;
 
   constructor(chat: Chat, socket: ChatSocket, account: Account) {
@@ -52,8 +58,32 @@ export class Session {
     return this.isMember(room) || this.#reading === room ? this.#chat.hub.feeds.get(room) : undefined;
   }
 
+  /** Whether the token has run out: until the socket is closed it may only be renewed. */
+  get expired(): boolean {
+    return this.cancelExpiry !== undefined;
+  }
+
+  /** Follows the rooms of a list that was read after this session was made known to its user's events. */
+  enterListed(ids: readonly RoomId[]): Promise<unknown> {
+    const left = this.#leftEarly;
+    this.#leftEarly = undefined;
+    return this.enter(ids.filter((id) => !left?.has(id)));
+  }
+
+  /** Follows a room whose membership was read and not heard: it may be over by now. */
+  async enterAsMember(room: RoomId): Promise<RoomFeed> {
+    const heard = this.isMember(room);
+    await this.enter([room]);
+    if (!heard && (await this.#chat.store.viewRoom(room, this.account.user))?.role === undefined) this.exit(room);
+    const feed = this.isMember(room) ? this.feedOf(room) : undefined;
+    if (!feed) throw noSuchRoom();
+    return feed;
+  }
+
   /** Follows the rooms for as long as the user is a member; resolves when their events arrive. */
-  enter(ids: readonly RoomId[]): Promise<unknown> {
+  async enter(ids: readonly RoomId[]): Promise<void> {
+    if (this.#closed) throw gone();
+    for (const id of ids) this.#leftEarly?.delete(id);
     const missing = ids.filter((id) => !this.#entered.has(id));
     if (missing.length > 0) {
       const entries = new Map(missing.map((id) => [id, { followed: false, ready: Promise.resolve() }]));
@@ -63,7 +93,7 @@ export class Session {
         this.#entered.set(id, entry);
       }
     }
-    return Promise.all(new Set(ids.map((id) => this.#entered.get(id)?.ready)));
+    await Promise.all(new Set(ids.map((id) => this.#entered.get(id)?.ready)));
   }
 
   async #follow(entries: ReadonlyMap<RoomId, Entered>): Promise<void> {
@@ -89,6 +119,7 @@ export class Session {
   exit(room: RoomId): void {
     const entry = this.#entered.get(room);
     this.#entered.delete(room);
+    if (!entry) this.#leftEarly?.add(room);
     if (!entry?.followed) return;
     void this.socket.leave(rooms.members(room));
     this.#chat.hub.feeds.release(room);
@@ -96,25 +127,27 @@ export class Session {
 
   /** Reads along in a public room, until the next call. */
   async read(room: RoomId): Promise<RoomFeed> {
-    if (this.#reading !== room) {
-      this.stopReading();
-      const feed = (await this.#chat.hub.feeds.follow([room])).get(room);
-      if (!feed) throw noSuchRoom();
-      if (this.#closed) {
-        this.#chat.hub.feeds.release(room);
-        throw new ChatError('not_connected', 'the socket is gone');
-      }
-      this.stopReading();
+    const { feeds } = this.#chat.hub;
+    const followed = this.#reading === room ? feeds.get(room) : undefined;
+    if (followed) {
+      this.#readingTurn += 1;
+      return followed;
+    }
+    this.stopReading();
+    const turn = this.#readingTurn;
+    const feed = (await feeds.follow([room])).get(room);
+    if (!feed) throw noSuchRoom();
+    if (this.#closed || turn !== this.#readingTurn) feeds.release(room);
+    else {
       this.#reading = room;
       void this.socket.join(rooms.readers(room));
-      return feed;
     }
-    const feed = this.#chat.hub.feeds.get(room);
-    if (!feed) throw noSuchRoom();
+    if (this.#closed) throw gone();
     return feed;
   }
 
   stopReading(): void {
+    this.#readingTurn += 1;
     const room = this.#reading;
     if (room === undefined) return;
     this.#reading = undefined;

@@ -7,50 +7,80 @@ export interface UnreadLimits {
   readonly ms: number;
 }
 
-/** Bytes that Engine.IO holds back for this connection. Its buffer is private and has no other way to be asked. */
-function unreadBytes(session: Session): number {
-  const packets: unknown = Reflect.get(session.socket.conn, 'writeBuffer');
-  return Array.isArray(packets) ? packets.reduce<number>((sum, packet) => sum + packetBytes(packet), 0) : 0;
+/** What Engine.IO holds back for this connection. Its buffer is private and has no other way to be asked. */
+function waitingPackets({ socket: { conn } }: Session): unknown[] {
+  const packets: unknown = Reflect.get(conn, 'writeBuffer');
+  return Array.isArray(packets) ? packets : [];
+}
+
+/** What was handed to the WebSocket and has not left the process; 0 for a polling client. */
+function bytesUnderWay({ socket: { conn } }: Session): number {
+  const webSocket: unknown = Reflect.get(conn.transport, 'socket');
+  const bytes: unknown =
+    typeof webSocket === 'object' && webSocket !== null ? Reflect.get(webSocket, 'bufferedAmount') : 0;
+  return typeof bytes === 'number' ? bytes : 0;
 }
 
 function packetBytes(packet: unknown): number {
-  const data: unknown = typeof packet === 'object' && packet !== null && 'data' in packet ? packet.data : undefined;
-  if (typeof data === 'string') return data.length;
-  return data instanceof Uint8Array ? data.byteLength : 1;
+  if (typeof packet !== 'object' || packet === null) return 0;
+  const { data, options } = packet as { data?: unknown; options?: { wsPreEncodedFrame?: readonly Uint8Array[] } };
+  const frame = options?.wsPreEncodedFrame?.reduce((sum, it) => sum + it.byteLength, 0);
+  return frame ?? (typeof data === 'string' ? data.length : data instanceof Uint8Array ? data.byteLength : 1);
+}
+
+interface Progress {
+  /** How often the connection took what was waiting. */
+  flushes: number;
+  seenFlushes: number;
+  stuckSince: number | undefined;
 }
 
 /**
- * Cuts sockets that do not read: what Engine.IO holds back for them is counted here, because pongs prove nothing and the
- * operating system's own figure stays near zero. Whoever is cut is told to resume.
+ * Cuts sockets that do not read: what is held back for them is counted here, because pongs prove nothing. A connection is
+ * stuck while something waits and nothing of it is taken; a busy one that reads always has something waiting, too.
+ * What a cut client has not got is dropped: it is told to resume.
  */
 export class UnreadGuard {
   readonly #limits: UnreadLimits;
   readonly #cut: (session: Session) => void;
-  readonly #stuckSince = new WeakMap<Session, number>();
+  readonly #progress = new Map<Session, Progress>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(limits: UnreadLimits, sessions: () => Iterable<Session>, cut: (session: Session) => void) {
+  constructor(limits: UnreadLimits, cut: (session: Session) => void) {
     this.#limits = limits;
     this.#cut = cut;
-    this.#timer = setInterval(() => this.#scan(sessions()), SCAN_MS);
+    this.#timer = setInterval(() => this.#scan(), Math.min(SCAN_MS, limits.ms / 4));
     this.#timer.unref();
+  }
+
+  watch(session: Session): void {
+    const { conn } = session.socket;
+    const progress: Progress = { flushes: 0, seenFlushes: 0, stuckSince: undefined };
+    this.#progress.set(session, progress);
+    conn.on('flush', () => {
+      progress.flushes += 1;
+    });
+    conn.once('close', () => this.#progress.delete(session));
   }
 
   close(): void {
     clearInterval(this.#timer);
   }
 
-  #scan(sessions: Iterable<Session>): void {
+  #scan(): void {
     const now = performance.now();
-    for (const session of [...sessions]) {
-      const bytes = unreadBytes(session);
-      if (bytes === 0) {
-        this.#stuckSince.delete(session);
-        continue;
-      }
-      const since = this.#stuckSince.get(session) ?? now;
-      this.#stuckSince.set(session, since);
-      if (bytes > this.#limits.bytes || now - since >= this.#limits.ms) this.#cut(session);
+    for (const [session, progress] of [...this.#progress]) {
+      const waiting = waitingPackets(session);
+      const bytes = waiting.reduce<number>((sum, it) => sum + packetBytes(it), bytesUnderWay(session));
+      const moved = progress.flushes !== progress.seenFlushes;
+      progress.seenFlushes = progress.flushes;
+      if (bytes === 0 || moved) progress.stuckSince = undefined;
+      if (bytes === 0) continue;
+      progress.stuckSince ??= now;
+      if (bytes <= this.#limits.bytes && now - progress.stuckSince < this.#limits.ms) continue;
+      this.#progress.delete(session);
+      waiting.length = 0;
+      this.#cut(session);
     }
   }
 }

@@ -1,8 +1,8 @@
+import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { existsSync } from 'node:fs';
 import { runBots } from '../bots/run-bots.ts';
 import { sampleBots } from '../bots/sample-bots.ts';
 import type { Chat } from '../chat/chat.ts';

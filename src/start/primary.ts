@@ -15,6 +15,7 @@ import type { Logger } from '../platform/logger.ts';
 import { createPrimaryMetrics } from '../platform/metrics.ts';
 import type { Resources } from '../platform/resources.ts';
 import { refuseUpgrade, stopReading } from '../realtime/session-router.ts';
+import { choosePort } from './choose-port.ts';
 import { type ClusterState, isHandOver, TOPICS } from './cluster-state.ts';
 import { systemClock } from './system-clock.ts';
 import { type PooledWorker, WorkerPool } from './worker-pool.ts';
@@ -37,14 +38,16 @@ export async function startPrimary(
   onReady: (url: string) => void,
 ): Promise<Primary> {
   const writer = held.own('store', await SqliteWriter.open(config.store.dir), (it) => it.close());
-  const sockets = held.own('sockets', await mkdtemp(join(tmpdir(), 'parley-')), (it) => rm(it, { recursive: true, force: true }));
+  const sockets = held.own('sockets', await mkdtemp(join(tmpdir(), 'parley-')), (it) =>
+    rm(it, { recursive: true, force: true }),
+  );
   const metrics = createPrimaryMetrics(() => writer.stats);
   const relay = new ClusterBusRelay();
   const presence = new ClusterPresenceTable();
   const limits = new ClusterLimitsTable(systemClock);
   const jobs = new LocalQueue(systemClock, log);
 
-  let { port } = config.http;
+  const port = await choosePort(config.http.interface, config.http.port);
   let state: ClusterState = { complete: false, storeAway: false, restartWanted: false };
   const change = (next: Partial<ClusterState>): void => {
     state = { ...state, ...next };
@@ -58,7 +61,6 @@ export async function startPrimary(
     size: config.processes.instances,
     graceMs: config.processes.shutdownGraceMs,
     log,
-    // PORT 0 is chosen once: a worker that comes later listens where the others do.
     env: () => ({ PARLEY_SOCKETS: sockets, PARLEY_VERSION: version, PORT: String(port) }),
     onStart: (it) => {
       for (const part of [relay, presence, limits, jobs]) part.attach(it.link);
@@ -75,7 +77,6 @@ export async function startPrimary(
         change({ restartWanted: true });
       }
       listening += 1;
-      if (port === 0) port = hello.port;
       if (state.complete || listening < config.processes.instances) return;
       change({ complete: true });
       const url = urlOf(hello.address, hello.port);

@@ -144,7 +144,12 @@ export class WorkerPool {
       onGone(it);
       if (it.stopping || this.#stopping) return;
       const livedMs = performance.now() - startedAt;
-      log.error('a worker died and is replaced', { pid: worker.process.pid, code, signal, livedMs: Math.round(livedMs) });
+      log.error('a worker died and is replaced', {
+        pid: worker.process.pid,
+        code,
+        signal,
+        livedMs: Math.round(livedMs),
+      });
       this.#replace(livedMs);
     });
     return it;
@@ -156,7 +161,8 @@ export class WorkerPool {
     const waitMs = this.#failures <= 1 ? 0 : Math.min(RESTART_MIN_MS * 2 ** (this.#failures - 2), RESTART_MAX_MS);
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
-      this.#fork();
+      // A rolling restart whose new worker died keeps the old one: nobody is missing then.
+      if (this.workers.filter((it) => !it.stopping).length < this.#options.size) this.#fork();
     }, waitMs);
     this.#timers.add(timer);
   }

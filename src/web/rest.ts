@@ -68,8 +68,6 @@ export async function createGuest(name: string): Promise<Guest | undefined> {
   }
 }
 
-export type Rest = ReturnType<typeof restApi>;
-
 /** The calls that have no event on the socket. */
 export function restApi(token: () => string) {
   const call = (path: string, more: Call = {}): Promise<Response> => request(path, { ...more, token: token() });

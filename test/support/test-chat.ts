@@ -6,7 +6,7 @@ import { ChatError } from '../../src/chat/errors.ts';
 import { Hub } from '../../src/chat/hub.ts';
 import type { Account, Command } from '../../src/chat/model.ts';
 import type { Accounts } from '../../src/chat/ports/accounts.ts';
-import type { Bus, NodeEvent, RoomEvent } from '../../src/chat/ports/bus.ts';
+import type { Bus, BusListener, NodeEvent, RoomEvent } from '../../src/chat/ports/bus.ts';
 import type { Clock } from '../../src/chat/ports/clock.ts';
 import type { Limits } from '../../src/chat/ports/limits.ts';
 import type { Log } from '../../src/chat/ports/log.ts';
@@ -53,6 +53,12 @@ export interface TestChat {
   readonly online: Set<string>;
   readonly commands: Command[];
   readonly told: (NodeEvent | RoomEvent)[];
+  /** Makes this node hear what another one tells. */
+  readonly elsewhere: () => BusListener;
+  /** How many things wait on the clock. */
+  readonly waiting: () => number;
+  /** Runs at once what waits on the clock, but not what it sets up. */
+  readonly skipWaits: () => void;
   readonly lines: LogLine[];
   readonly log: Log & { http: Log['info'] };
   readonly close: () => Promise<void>;
@@ -71,7 +77,11 @@ export async function openTestChat(options: TestChatOptions = {}): Promise<TestC
   const commands: Command[] = [];
   const online = new Set<string>();
   const { accounts, tokens, accountsAway } = playedAccounts();
-  const hub = new Hub({ bus: lonelyBus(told), store, clock, log, repaired: () => {} });
+  let listener: BusListener | undefined;
+  const bus = lonelyBus(told, (it) => {
+    listener = it;
+  });
+  const hub = new Hub({ bus, store, clock, log, repaired: () => {} });
   const chat: Chat = {
     store,
     hub,
@@ -102,6 +112,12 @@ export async function openTestChat(options: TestChatOptions = {}): Promise<TestC
     online,
     commands,
     told,
+    elsewhere: () => {
+      if (!listener) throw new Error('nobody listens to the bus');
+      return listener;
+    },
+    waiting: clock.waiting,
+    skipWaits: clock.skipWaits,
     lines,
     log,
     close: async () => {
@@ -133,31 +149,37 @@ function playedAccounts() {
 }
 
 /** No other node: what would be sent is kept for the test to look at. */
-const lonelyBus = (told: (NodeEvent | RoomEvent)[]): Bus => ({
-  listen: () => {},
+const lonelyBus = (told: (NodeEvent | RoomEvent)[], listen: Bus['listen']): Bus => ({
+  listen,
   subscribe: async () => {},
   unsubscribe: () => {},
   publish: (_room, event) => void told.push(event),
   broadcast: (event) => void told.push(event),
 });
 
-function realClock(): Clock & { stop: () => void } {
-  const timers = new Set<NodeJS.Timeout>();
+function realClock(): Clock & { stop: () => void; waiting: () => number; skipWaits: () => void } {
+  const timers = new Map<NodeJS.Timeout, () => void>();
   return {
     now: () => Date.now(),
     after: (delayMs, then) => {
-      const timer = setTimeout(() => {
-        timers.delete(timer);
-        then();
-      }, delayMs).unref();
-      timers.add(timer);
+      const run = (): void => {
+        clearTimeout(timer);
+        if (timers.delete(timer)) then();
+      };
+      const timer = setTimeout(run, delayMs).unref();
+      timers.set(timer, run);
       return () => {
         clearTimeout(timer);
         timers.delete(timer);
       };
     },
+    waiting: () => timers.size,
+    skipWaits: () => {
+      for (const run of [...timers.values()]) run();
+    },
     stop: () => {
-      for (const timer of timers) clearTimeout(timer);
+      for (const timer of timers.keys()) clearTimeout(timer);
+      timers.clear();
     },
   };
 }

@@ -1,5 +1,6 @@
 import { authenticate } from '../../chat/authenticate.ts';
 import { ChatError } from '../../chat/errors.ts';
+import { assertChatRole } from '../../chat/rules/access.ts';
 import type { EventHandler } from '../event-context.ts';
 
 export const onAuthenticate: EventHandler<'authenticate'> = async (context, session, { token }, reply) => {
@@ -7,6 +8,7 @@ export const onAuthenticate: EventHandler<'authenticate'> = async (context, sess
   if (account.user !== session.account.user) {
     throw new ChatError('invalid_credentials', 'the token belongs to another user; open a new connection with it');
   }
+  assertChatRole(account);
   session.account = account;
   context.holdToken(session, token);
   reply({ error: 0 });

@@ -2,24 +2,33 @@ import { newBudget } from '../../chat/catch-up.ts';
 import { prepareNewest } from '../../chat/live-catch-up.ts';
 import { membersOf } from '../../chat/manage-members.ts';
 import { pageLimit } from '../../chat/read-history.ts';
+import type { RoomFeed } from '../../chat/room-feed.ts';
 import { readRoom } from '../../chat/rules/access.ts';
 import type { EventHandler } from '../event-context.ts';
 
-export const onSwitch: EventHandler<'switch'> = async ({ chat }, session, { chatroom, limit }, reply) => {
+export const onSwitch: EventHandler<'switch'> = async ({ chat, flush }, session, { chatroom, limit }, reply) => {
   const { account } = session;
-  const { room, role } = await readRoom(chat, account, chatroom);
+  let view = await readRoom(chat, account, chatroom);
+  let feed: RoomFeed;
   // Subscribed first, read second: nothing falls between.
-  if (role === undefined) await session.read(chatroom);
-  else {
+  if (view.role === undefined) {
+    feed = await session.read(chatroom);
+    // Looked at again now that its events arrive: it may have been closed to readers a moment ago.
+    view = await readRoom(chat, account, chatroom).catch((cause: unknown) => {
+      if (session.reading === chatroom) session.stopReading();
+      throw cause;
+    });
+  } else {
     session.stopReading();
-    await session.enter([chatroom]);
+    feed = await session.enterAsMember(chatroom);
   }
-  const feed = session.feedOf(chatroom) ?? (await session.read(chatroom));
+  const { room, role } = view;
   const [{ users }, readSeq, newest] = await Promise.all([
     membersOf(chat, chatroom),
     chat.store.readMark(chatroom, account.user),
     prepareNewest(chat, feed, pageLimit(chat, limit)),
   ]);
+  flush();
   const messages = newest(newBudget()).reverse();
   reply({
     error: 0,

@@ -24,6 +24,8 @@ export function openDialog(options: DialogOptions, fill: (close: () => void) => 
     if (event.target === dialog) close();
   });
   dialog.addEventListener('close', () => {
+    const toasts = dialog.querySelector('#toasts');
+    if (toasts !== null) document.body.append(toasts);
     dialog.remove();
     options.closed?.();
   });

@@ -36,7 +36,7 @@ export function openMenu(anchor: HTMLElement, label: string, items: readonly Men
   );
   const menu = el('div', { class: 'menu', testid: 'menu', attrs: { role: 'menu', 'aria-label': label } }, ...buttons);
   menu.addEventListener('keydown', (event) => {
-    const at = buttons.findIndex((it) => it === document.activeElement);
+    const at = [...menu.children].indexOf(document.activeElement ?? menu);
     const moves: Record<string, number> = {
       ArrowDown: at + 1,
       ArrowUp: at - 1 + buttons.length,

@@ -150,7 +150,8 @@ export function messageItem(message: Message, before: Message | undefined, conte
           message.origin !== undefined && el('span', { class: 'tag' }, `via ${message.origin}`),
           grouped ? '' : time,
         ),
-        message.inReplyTo !== undefined && quote(message, context),
+        // What a bot answers is a command, which is no message.
+        message.inReplyTo !== undefined && message.bot === undefined && quote(message, context),
         body,
         message.rev !== undefined && !message.deleted && el('span', { class: 'edited' }, 'edited'),
       ),

@@ -111,7 +111,7 @@ export function roomsView(chat: Chat, closeDrawer: () => void, signOut: () => vo
   const list = el('div', { class: 'room-lists' }, mineTitle, mine, othersTitle, others, nothing, more);
   list.addEventListener('keydown', (event) => {
     const all = buttons();
-    const at = all.findIndex((it) => it === document.activeElement);
+    const at = document.activeElement instanceof HTMLElement ? all.indexOf(document.activeElement) : -1;
     const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: all.length - 1 }[event.key];
     if (to === undefined || at < 0) return;
     event.preventDefault();

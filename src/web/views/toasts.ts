@@ -6,6 +6,9 @@ const SHOWN_MS = 8000;
 export function notify(text: string, kind: 'error' | 'info' = 'error'): void {
   const place = document.getElementById('toasts');
   if (place === null) return;
+  // What lies outside of an open modal dialog can be neither seen well nor pressed.
+  const host = [...document.querySelectorAll('dialog[open]')].at(-1) ?? document.body;
+  if (place.parentElement !== host) host.append(place);
   for (const same of place.children) if (same.querySelector('.toast-text')?.textContent === text) same.remove();
   const toast = el(
     'div',

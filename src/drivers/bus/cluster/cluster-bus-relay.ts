@@ -26,13 +26,18 @@ export class ClusterBusRelay {
       for (const other of this.#links.keys()) if (other !== link) other.tell('bus.node', event);
     });
     link.onRecovered(() => link.tell('bus.suspect', null));
+    link.on('bus.lost', () => this.#suspect(link));
   }
 
   /** A worker is gone: what it stored and did not announce is announced by the others. */
   detach(link: Link): void {
     for (const room of this.#links.get(link) ?? []) this.#unsubscribe(link, room);
     this.#links.delete(link);
-    for (const other of this.#links.keys()) other.tell('bus.suspect', null);
+    this.#suspect(link);
+  }
+
+  #suspect(of: Link): void {
+    for (const other of this.#links.keys()) if (other !== of) other.tell('bus.suspect', null);
   }
 
   #unsubscribe(link: Link, room: RoomId): void {

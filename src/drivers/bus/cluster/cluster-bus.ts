@@ -20,6 +20,8 @@ export class ClusterBus implements Bus {
       listener.onNode(parsed);
     });
     this.#link.on('bus.suspect', () => listener.onSuspect());
+    // The primary was stuck and what was published here did not reach the others.
+    this.#link.onRecovered(() => this.#link.tell('bus.lost', null));
   }
 
   subscribe(rooms: readonly RoomId[]): Promise<void> {

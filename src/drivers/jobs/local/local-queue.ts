@@ -24,7 +24,7 @@ export class LocalQueue {
   readonly #log: Log;
   readonly #known = new Set<MessageId>();
   readonly #waiting: { command: Command; deliveries: number }[] = [];
-  readonly #consumers: Consumer[] = [];
+  #consumers: Consumer[] = [];
 
   constructor(clock: Clock, log: Log) {
     this.#clock = clock;
@@ -46,13 +46,13 @@ export class LocalQueue {
 
   /** Deliveries of a consumer that died reject with its link and are made again. */
   detach(link: Link): void {
-    const at = this.#consumers.findIndex((it) => it.link === link);
-    if (at >= 0) this.#consumers.splice(at, 1);
+    this.#consumers = this.#consumers.filter((it) => it.link !== link);
   }
 
   #hand(): void {
     for (;;) {
-      const consumer = this.#consumers.find((it) => it.free > 0);
+      // A link closes before its process is gone: it would only use up deliveries.
+      const consumer = this.#consumers.find((it) => it.free > 0 && !it.link.closed);
       if (!consumer) return;
       const job = this.#waiting.shift();
       if (!job) return;

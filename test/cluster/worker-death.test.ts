@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { afterAll, describe, it } from '@jest/globals';
+import { checkLogs } from '../support/check-logs.ts';
+import { eventually } from '../support/eventually.ts';
+import { createGuest, createRoom } from '../support/rest.ts';
+import { startSenders } from '../support/senders.ts';
+import { TestBed } from '../support/test-bed.ts';
+
+const RECONNECT_MS = 6000;
+const BACK_MS = 5000;
+
+describe('kill -9 under load', () => {
+  const bed = new TestBed();
+  afterAll(() => bed.close(), 30_000);
+
+  it('of a worker: it is replaced, its clients go on elsewhere, the others notice nothing, nothing is lost', async () => {
+    const server = await bed.server({ INSTANCES: '3' });
+    const owner = await createGuest(server.url, 'Owner');
+    const room = await createRoom(server.url, owner.token, 'Worker death');
+    const clients = await Promise.all(
+      Array.from({ length: 12 }, async (_, n) => {
+        const guest = await createGuest(server.url, `Client ${n}`);
+        const client = await bed.client(server.url, guest.token, { name: `client ${n}` }).online();
+        return client.follow(room);
+      }),
+    );
+    const workers = await server.workers();
+    const senders = startSenders(clients, [room]);
+    await eventually('the load runs', () => clients.every((it) => it.acked.length >= 3), 20_000);
+
+    const lost = clients[0]?.node ?? '';
+    const pid = workers.get(lost) ?? 0;
+    const affected = clients.filter((it) => it.node === lost);
+    const others = clients.filter((it) => it.node !== lost);
+    process.kill(pid, 'SIGKILL');
+    await eventually('its clients are elsewhere', () => affected.every((it) => it.socket.connected && it.node !== lost), RECONNECT_MS);
+    await eventually('a new worker runs', () => server.workerPids().length === 3 && !server.workerPids().includes(pid), BACK_MS);
+    const later = clients.map((it) => it.acked.length);
+    await eventually('everybody sends again', () => clients.every((it, n) => it.acked.length > (later[n] ?? 0) + 2), 15_000);
+    await senders.stop();
+
+    assert.ok(affected.length > 0 && others.length > 0);
+    assert.ok(affected.every((it) => it.cuts.length === 1));
+    assert.deepEqual(others.flatMap((it) => it.cuts), []);
+    const after = await server.workers();
+    assert.equal([...workers.values()].filter((it) => [...after.values()].includes(it)).length, 2);
+    await checkLogs(server.url, owner.token, room, clients);
+    assert.match(server.output, /a worker died and is replaced/);
+  }, 60_000);
+});
