@@ -30,8 +30,9 @@ export async function putMember(
 ): Promise<{ added: boolean; role: Role }> {
   const view = await seeRoom(chat, caller, id);
   assertRank(view, caller, input.role === undefined || input.role === 'member' ? 'moderator' : 'owner');
-  const target = (await chat.store.viewRoom(id, user))?.role;
+  const { role: target, ban } = (await chat.store.viewRoom(id, user)) ?? {};
   if (target === undefined) {
+    if (ban) throw new ChatError('banned', 'this user is banned from the room; lift the ban first');
     if (input.role === 'owner') throw new ChatError('not_a_member', 'only a member can own the room', { status: 404 });
     const { added, role } = await add(chat, view.room, user, input.name ?? user, input.role ?? 'member');
     return { added, role };
@@ -80,8 +81,8 @@ export async function banUser(
   user: UserId,
   input: { until?: string | undefined; reason?: string | undefined },
 ): Promise<void> {
-  await assertMayRemove(chat, caller, id, user);
   if (user === caller.user) throw new ChatError('invalid_operation', 'you cannot ban yourself');
+  await assertMayRemove(chat, caller, id, user);
   const now = chat.clock.now();
   const until = input.until === undefined ? undefined : Date.parse(input.until);
   if (until !== undefined && until <= now) throw invalidFields('until must lie in the future', 'until');

@@ -1,8 +1,10 @@
 import type { Chat } from './chat.ts';
 import { ChatError } from './errors.ts';
+import { keepTrying } from './keep-trying.ts';
 import type { Account, Command, RoomView } from './model.ts';
 import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
+import { OPEN_COMMANDS_MAX } from './ports/store.ts';
 import type { Draft } from './rules/draft.ts';
 
 export interface CommandDraft {
@@ -15,7 +17,8 @@ export interface CommandDraft {
 
 /** A late answer is still shown this long after the sender was told of silence. */
 export const LATE_MS = 60_000;
-const OPEN_COMMANDS = 10_000;
+/** An unknown outcome is asked after for the first time after this. */
+const SETTLE_MS = 500;
 
 /** Stores a bot command and queues it. It is no message: nobody sees it but as `commandEcho` says. */
 export async function postCommand(
@@ -41,31 +44,63 @@ export async function postCommand(
     createdAt: iso(now),
     deadline: now + chat.settings.replyTimeoutMs,
   };
-  const stored = await chat.store.putCommand(command); // commit point: from here it will be run
-  if (stored.replayed) return { kind: 'command', id: stored.id, command: word, replayed: true };
+  const stored = await put(chat, command); // commit point: from here it will be run
+  if (stored.replayed) {
+    // The first answer was lost, and perhaps what follows it.
+    void takeUp(chat, stored.id).catch((cause: unknown) => {
+      chat.log.warn('a replayed command could not be read', { id: stored.id, cause });
+    });
+    return { kind: 'command', id: stored.id, command: word, replayed: true };
+  }
   runCommand(chat, command);
   echo(chat, command);
   return { kind: 'command', id, command: word, replayed: false };
 }
 
+async function put(chat: Chat, command: Command): ReturnType<Chat['store']['putCommand']> {
+  try {
+    return await chat.store.putCommand(command);
+  } catch (cause) {
+    // Unknown: what was stored all the same is run once the store answers again.
+    if (cause instanceof ChatError && cause.code === 'try_again') {
+      keepTrying(
+        chat.clock,
+        SETTLE_MS,
+        () => takeUp(chat, command.id),
+        () => {},
+      );
+    }
+    throw cause;
+  }
+}
+
+/** Runs a command if it is stored and its answer could still be shown. Resolves whether it is stored. */
+async function takeUp(chat: Chat, id: string): Promise<boolean> {
+  const command = await chat.store.command(id);
+  if (command && chat.clock.now() <= command.deadline + LATE_MS) runCommand(chat, command);
+  return command !== undefined;
+}
+
 /** Queues a stored command and watches for silence. Doing so twice, on any nodes, has the effect of once. */
 function runCommand(chat: Chat, command: Command): void {
-  chat.jobs.publish(command).catch((cause: unknown) => {
-    chat.log.warn('a command could not be queued yet', { id: command.id, cause });
-  });
-  chat.clock.after(Math.max(0, command.deadline - chat.clock.now()), () => {
-    chat.store.giveUpCommand(command.id).then(
-      (silent) => {
-        if (silent) chat.hub.tellAll({ kind: 'failure', user: command.user, event: 'message', id: command.id });
-      },
-      (cause: unknown) => chat.log.warn('a silent command could not be settled', { id: command.id, cause }),
-    );
+  const { id, user, deadline } = command;
+  const queue = async (): Promise<boolean> => {
+    await chat.jobs.publish(command);
+    return true;
+  };
+  keepTrying(chat.clock, 0, queue, (cause) => chat.log.error('a command could not be queued', { id, cause }));
+  const giveUp = async (): Promise<boolean> => {
+    if (await chat.store.giveUpCommand(id)) chat.hub.tellAll({ kind: 'failure', user, event: 'message', id });
+    return true;
+  };
+  keepTrying(chat.clock, deadline - chat.clock.now(), giveUp, (cause) => {
+    chat.log.error('a silent command could not be settled', { id, cause });
   });
 }
 
 /** Takes up what other processes stored and did not finish: at start, and when a node died. */
 export async function recoverCommands(chat: Chat): Promise<void> {
-  for (const command of await chat.store.openCommands(OPEN_COMMANDS)) runCommand(chat, command);
+  for (const command of await chat.store.openCommands(OPEN_COMMANDS_MAX)) runCommand(chat, command);
 }
 
 function echo(chat: Chat, { id, user, chatroom, message, userName, createdAt }: Command): void {

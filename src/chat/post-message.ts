@@ -1,5 +1,6 @@
 import type { Chat } from './chat.ts';
 import { ChatError, invalidFields } from './errors.ts';
+import { keepTrying } from './keep-trying.ts';
 import type { Account, Message, NewMessage, Receipt, RoomId, RoomView } from './model.ts';
 import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
@@ -11,9 +12,8 @@ export type Posted =
   | ({ readonly kind: 'message' } & Receipt)
   | { readonly kind: 'command'; readonly id: string; readonly command: string; readonly replayed: boolean };
 
-/** How long and how often an unknown outcome is asked after. */
+/** An unknown outcome is asked after for the first time after this. */
 const SETTLE_MS = 500;
-const SETTLE_TRIES = 7;
 
 /** Where text of users enters a room; text of bots enters by `postReply`, and both end in {@link appendMessage}. */
 export async function postMessage(chat: Chat, caller: Account, roomId: RoomId, draft: Draft): Promise<Posted> {
@@ -76,7 +76,7 @@ export async function appendMessage(chat: Chat, draft: NewMessage): Promise<Rece
   try {
     receipt = await chat.store.append(draft); // commit point: from here the message exists
   } catch (cause) {
-    if (cause instanceof ChatError && cause.code === 'try_again') settleLater(chat, draft, 0);
+    if (cause instanceof ChatError && cause.code === 'try_again') settleLater(chat, draft);
     throw cause;
   }
   chat.appended((performance.now() - startedAt) / 1000);
@@ -100,14 +100,18 @@ async function tellStored(chat: Chat, room: RoomId, id: string): Promise<void> {
   }
 }
 
-/** The store did not answer: what it stored all the same is announced once it answers again. */
-function settleLater(chat: Chat, draft: NewMessage, tries: number): void {
-  if (tries >= SETTLE_TRIES) return;
-  chat.clock.after(SETTLE_MS * 2 ** tries, () => {
-    chat.store.findReceipt(draft.chatroom, draft.owner, draft.clientId).then(
-      (found) => (found ? tellStored(chat, draft.chatroom, found.id) : undefined),
-      () => settleLater(chat, draft, tries + 1),
-    );
+/**
+ * The store did not answer: what it stored all the same is announced once it answers again. It is asked several times,
+ * because a write that is on its way may still be committed after the first look.
+ */
+function settleLater(chat: Chat, { chatroom, owner, clientId }: NewMessage): void {
+  const settle = async (): Promise<boolean> => {
+    const found = await chat.store.findReceipt(chatroom, owner, clientId);
+    if (found) await tellStored(chat, chatroom, found.id);
+    return found !== undefined;
+  };
+  keepTrying(chat.clock, SETTLE_MS, settle, (cause) => {
+    if (cause !== undefined) chat.log.warn('an unknown outcome could not be settled', { room: chatroom, cause });
   });
 }
 

@@ -16,7 +16,7 @@ export interface Reply {
 
 /**
  * Posts a bot's answer: exactly one visible message per (command, bot, n), however often a bot is run. Undefined when
- * it comes too late to be shown, or when another run's answer was first.
+ * it comes too late to be shown; the receipt of another run's answer when that was first.
  */
 export async function postReply(chat: Chat, command: Command, { bot, text, n }: Reply): Promise<Receipt | undefined> {
   if (chat.clock.now() > command.deadline + LATE_MS) {

@@ -53,6 +53,8 @@ export interface Realtime {
 
 /** A socket that does not say what it wants within this is closed. */
 const CONNECT_MS = 10_000;
+/** Engine.IO 3 is what clients of Socket.IO 2 speak. */
+const SPEAKS_EIO4 = /[?&]EIO=4(?:&|$)/;
 /** A client whose token ran out may renew it within this. */
 const EXPIRED_GRACE_MS = 5000;
 
@@ -64,7 +66,10 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
     cors: { origin: options.corsOrigin === '*' ? '*' : [...options.corsOrigin] },
     allowRequest: (request, decide) => {
       if (!originAllowed(request, options.corsOrigin)) decide('pages of this origin may not connect', false);
-      else if (draining) decide('this worker is going; connect again', false);
+      else if (request.headers.upgrade && !options.allowEio3 && !SPEAKS_EIO4.test(request.url ?? '')) {
+        // Engine.IO itself says so only once the upgrade is done, where no client can read it.
+        decide('clients of Socket.IO 2 are not served; use Socket.IO 3 or 4', false);
+      } else if (draining) decide('this worker is going; connect again', false);
       else decide(null, true);
     },
     pingInterval: options.pingIntervalMs,

@@ -20,6 +20,8 @@ import { typing } from './typing.ts';
 
 /** Views of rooms that were shown before stay in step, so that going back to them is instant. */
 const MAX_VIEWS = 12;
+/** Changes of a room come in bursts: one look at it is enough. */
+const RELOAD_MS = 150;
 
 export type Chat = ReturnType<typeof createChat>;
 
@@ -36,6 +38,7 @@ export function createChat(
   const writing = typing(store, client);
   const views = new Map<string, RoomMessages>();
   const offs: (() => void)[] = [];
+  let reload: ReturnType<typeof setTimeout> | undefined;
 
   const isMe = (user: string): boolean => user === store.state.me?.user;
 
@@ -55,13 +58,20 @@ export function createChat(
     if (known !== undefined) store.set({ rooms: withEntry(store.state.rooms, id, { ...known, ...patch }) });
   };
 
-  const putRoom = (room: Room | RoomEntry): void => {
+  /** `whole`: an absent role means none. A push of a change goes to all members alike, so it tells no role. */
+  const putRoom = (room: Room | RoomEntry, whole = true): void => {
     const known = store.state.rooms.get(room.id);
     const headSeq = known?.epoch === room.epoch ? Math.max(known.headSeq, room.headSeq) : room.headSeq;
-    // What is not told (an absent role) is not so any more; what pushes never tell stays.
-    const slowModeMs = 'slowModeMs' in room ? room.slowModeMs : known?.slowModeMs;
-    const entry = { ...entryOf(room), headSeq, ...(slowModeMs === undefined ? {} : { slowModeMs }) };
-    store.set({ rooms: withEntry(store.state.rooms, room.id, entry) });
+    const { role: told, ...entry } = entryOf(room);
+    const role = told ?? (whole || !room.isUser ? undefined : known?.role);
+    const slowModeMs = entry.slowModeMs ?? known?.slowModeMs;
+    const now = {
+      ...entry,
+      headSeq,
+      ...(role === undefined ? {} : { role }),
+      ...(slowModeMs === undefined ? {} : { slowModeMs }),
+    };
+    store.set({ rooms: withEntry(store.state.rooms, room.id, now) });
     if (room.isUser) reads.begin(room.id, headSeq);
   };
 
@@ -173,8 +183,15 @@ export function createChat(
     }
     const { role: _gone, ...rest } = room;
     store.set({ rooms: withEntry(store.state.rooms, id, { ...rest, isUser: false }) });
-    if (store.state.selected === id) refresh(id).catch(() => gone(id));
-    else drop(id);
+    if (store.state.selected !== id) {
+      drop(id);
+      return;
+    }
+    // Whoever only left reads on; whoever is banned does not.
+    refresh(id).catch(() => {
+      drop(id);
+      if (store.state.selected === id) deselect();
+    });
   };
 
   offs.push(
@@ -187,13 +204,14 @@ export function createChat(
         store.set({ rooms: new Map(kept) });
       }
       store.set({ moreRooms: next !== undefined });
-      rooms.forEach(putRoom);
+      for (const room of rooms) putRoom(room);
     }),
     client.on('room', (room) => {
-      const known = store.state.rooms.get(room.id);
-      putRoom(room);
-      const changed = known !== undefined && known.version !== room.version;
-      if (changed && room.id === store.state.selected) reloadMembers(room.id).catch(() => {});
+      putRoom(room, false);
+      if (room.id !== store.state.selected) return;
+      clearTimeout(reload);
+      // What the push does not tell: roles and slow mode. Should it fail, opening the room anew tells as well.
+      reload = setTimeout(() => reloadMembers(room.id).catch(() => {}), RELOAD_MS);
     }),
     client.on('message', onMessage),
     client.on('join', ({ chatroom, user, name, count }) => {
@@ -341,6 +359,7 @@ export function createChat(
 
     close(): void {
       for (const off of offs) off();
+      clearTimeout(reload);
       writing.close();
       outgoing.close();
       reads.close();

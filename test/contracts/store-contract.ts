@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Command, NewMessage } from '../../src/chat/model.ts';
-import type { NewRoom, Store } from '../../src/chat/ports/store.ts';
+import { type NewRoom, OPEN_COMMANDS_MAX, type Store } from '../../src/chat/ports/store.ts';
 
 export interface OpenStore {
   readonly store: Store;
@@ -649,6 +649,15 @@ export function storeContract(driver: string, open: () => Promise<OpenStore>): v
         await store.putCommand(command);
         await store.append(draft(two.id, { owner: 'bot', bot: { name: 'Stock' }, inReplyTo: command.id }));
         expect(await store.openCommands(10)).toHaveLength(1);
+      });
+
+      it('waits with ten thousand others at most', async () => {
+        const { id } = await room();
+        const many = Array.from({ length: OPEN_COMMANDS_MAX }, () => newCommand(id));
+        await Promise.all(many.map((it) => store.putCommand(it)));
+        await expect(store.putCommand(newCommand(id))).rejects.toMatchObject({ code: 'try_again' });
+        await store.giveUpCommand(many[0]?.id ?? '');
+        expect(await store.putCommand(newCommand(id))).toMatchObject({ replayed: false });
       });
 
       it('is given up once', async () => {

@@ -16,6 +16,9 @@ import type {
   Visibility,
 } from '../model.ts';
 
+/** Commands that may wait for an answer at once. */
+export const OPEN_COMMANDS_MAX = 10_000;
+
 export interface NewRoom {
   readonly id: RoomId;
   readonly name: string;
@@ -145,7 +148,10 @@ export interface Store {
   markRead(room: RoomId, user: UserId, seq: number): Promise<number>;
   readMark(room: RoomId, user: UserId): Promise<number>;
 
-  /** Idempotent like {@link append}; `replayed` when the same command was stored before. */
+  /**
+   * Idempotent like {@link append}; `replayed` when the same command was stored before. `try_again` while
+   * {@link OPEN_COMMANDS_MAX} are open.
+   */
   putCommand(command: Command): Promise<{ id: MessageId; createdAt: string; replayed: boolean }>;
   command(id: MessageId): Promise<Command | undefined>;
   /** Commands neither answered nor given up, oldest first. */

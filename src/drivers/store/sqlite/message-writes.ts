@@ -1,5 +1,6 @@
-import { ChatError, noSuchRoom } from '../../../chat/errors.ts';
+import { ChatError, noSuchRoom, tryAgain } from '../../../chat/errors.ts';
 import type { Command, Image, Message, NewMessage, Receipt } from '../../../chat/model.ts';
+import { OPEN_COMMANDS_MAX } from '../../../chat/ports/store.ts';
 import type { GuardedDatabase } from './guarded-database.ts';
 import { requireRoom } from './room-writes.ts';
 import { findMessage, HEAD, type ReceiptRow, receiptOf, toMessage } from './rows.ts';
@@ -90,6 +91,8 @@ export function putCommand(
     if (first.seq !== null || first.fingerprint !== fingerprint) throw conflict();
     return { id: first.id, createdAt: first.createdAt, replayed: true };
   }
+  const open = db.first<{ count: number }>(`SELECT count(*) AS count FROM commands WHERE state = 'open'`)?.count ?? 0;
+  if (open >= OPEN_COMMANDS_MAX) throw tryAgain('the queue of commands');
   db.run(
     `INSERT INTO commands (room, id, user, user_name, client_id, fingerprint, command, args, message, created_at,
        deadline) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
