@@ -187,11 +187,10 @@ export function timelineView(chat: Chat, composing: Composing): { element: HTMLE
     const list = view?.list ?? [];
     switch (change.kind) {
       case 'appended': {
-        const own = change.messages.some((it) => it.owner === store.state.me?.user);
         messages.append(...build(list.length - change.messages.length, change.messages.length));
         announce(change.messages);
         missed += change.messages.length;
-        stick(stuck || own);
+        stick(stuck);
         break;
       }
       case 'prepended': {
