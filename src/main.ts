@@ -42,6 +42,16 @@ function dieOfTheUnexpected(log: Logger): void {
   process.on('unhandledRejection', die('a rejection that nobody expected ends this process'));
 }
 
+/** A signal may come several times; what it starts is started once. */
+function once(run: () => void): () => void {
+  let ran = false;
+  return () => {
+    if (ran) return;
+    ran = true;
+    run();
+  };
+}
+
 async function closeAndExit(log: Logger, closeMs: number): Promise<never> {
   try {
     await held.closeAll(closeMs);
@@ -56,10 +66,9 @@ async function runPrimary(): Promise<void> {
   const config = readConfig();
   const log = createLogger({ level: config.log.level, format: config.log.format, node: 'main' });
   dieOfTheUnexpected(log);
-  let stopping: Promise<never> | undefined;
-  const stop = (): void => {
-    stopping ??= closeAndExit(log, config.processes.shutdownGraceMs + CLOSE_MS);
-  };
+  const stop = once(() => {
+    void closeAndExit(log, config.processes.shutdownGraceMs + CLOSE_MS);
+  });
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   const started = held.start(
@@ -88,15 +97,14 @@ async function runWorker(worker: Worker): Promise<void> {
   process.on('disconnect', () => process.exit(0)); // the main process is gone, and with it the writer
   process.on('SIGHUP', () => {}); // means the whole server: the main process sees to it
   const socketDir = process.env.PARLEY_SOCKETS ?? '';
-  let draining: Promise<unknown> | undefined;
-  const stop = (): void => {
-    draining ??= started
+  const stop = once(() => {
+    started
       .then((it) => it.drain())
       .then(
         () => closeAndExit(log, CLOSE_MS),
         () => process.exit(1),
       );
-  };
+  });
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
   const started = held.start((it) => startChatWorker(config, name, socketDir, version, it, log, stop), CLOSE_MS);

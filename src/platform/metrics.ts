@@ -3,8 +3,6 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 /** Powers of about three from 0.3 ms to 10 s: one row for commits, one for requests. */
 const SECONDS = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
 
-export type Metrics = ReturnType<typeof createMetrics>;
-
 /**
  * What a worker counts. Labels are from closed sets (routes as patterns, codes of the error table), never from what
  * a client sends: every new value of a label is memory for good.

@@ -65,7 +65,7 @@ export class WorkerPool {
 
   /** Replaces every worker, one by one: the new one listens before the old one goes. Called meanwhile: once more after. */
   rollingRestart(): Promise<void> {
-    if (this.#rolling) this.#rollAgain = true;
+    if (this.#rolling !== undefined) this.#rollAgain = true;
     this.#rolling ??= this.#roll().finally(() => {
       this.#rolling = undefined;
       const again = this.#rollAgain;

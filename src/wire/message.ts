@@ -77,7 +77,6 @@ export const page = z
 const cursor = z.union([seq, z.object({ seq, rev: seq.optional() })]);
 /** Where the caller stands in each room: a seq, or seq and rev. */
 export const cursors = z.record(id, cursor).refine((it) => Object.keys(it).length <= 500, 'at most 500 rooms at once');
-export type Cursor = z.infer<typeof cursor>;
 
 export const caughtUp = z.object({
   epoch: z.string(),

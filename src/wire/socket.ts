@@ -179,5 +179,3 @@ export type PushOf<E extends ServerEvent> = E extends 'chatrooms'
   : z.infer<(typeof SERVER_EVENTS)[E]>;
 
 export type ServerToClient = { [E in ServerEvent]: (push: PushOf<E>) => void };
-export type ClientToServer = { [E in ClientEvent]: (payload: PayloadOf<E>, ack: (answer: AckOf<E>) => void) => void };
-export type ClientId = z.infer<typeof clientId>;
