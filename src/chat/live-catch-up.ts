@@ -42,8 +42,8 @@ export async function prepareCatchUp(
     : undefined;
   return (budget) => {
     const { headSeq, firstSeq, rev, epoch } = feed;
-    // What was read may be older than an edit that went out meanwhile: better none of it than a stale text.
-    const stored = revRead === rev ? read : [];
+    // What was read may be older than edits that went out meanwhile: better none of it than a stale text.
+    const stored = read && (feed.upToDate(read, revRead) ?? []);
     const messages = feed.after(from - 1, limit) ?? (stored ? joinTail(stored, feed, from, limit) : []);
     return formCaughtUp(cursor, { headSeq, firstSeq, rev, epoch }, messages, changes, budget);
   };
@@ -79,8 +79,8 @@ export async function prepareNewest(
       kept.unshift(message);
       return kept.length < limit;
     };
-    if (!feed.newest(limit).reverse().every(take) || revRead !== feed.rev) return kept;
-    for (const message of read) {
+    if (!feed.newest(limit).reverse().every(take)) return kept;
+    for (const message of feed.upToDate(read, revRead) ?? []) {
       const next = (kept[0]?.seq ?? feed.headSeq + 1) - 1;
       if (message.seq > next) continue; // kept by the feed by now
       if (message.seq < next || !take(message)) break; // the feed has moved on: what lies before is another page

@@ -10,6 +10,8 @@ const RETRY_MS = 500;
 const TAIL_MESSAGES = 200;
 const TAIL_BYTES = 512 * 1024;
 const CHANGES_PAGE = 200;
+/** Changes that are kept for reads which were under way when they came. */
+const RECENT_CHANGES = 50;
 
 export interface FeedSource {
   messages(room: RoomId, window: Window): Promise<Message[]>;
@@ -66,6 +68,9 @@ export class RoomFeed {
   /** The newest messages, without holes, up to `#head`. */
   #tail: Message[] = [];
   #tailBytes = 0;
+  /** The newest changes: all of those after `#recentFrom`. */
+  #recent: Change[] = [];
+  #recentFrom: number;
   #filling: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
   #repairing = false;
@@ -77,6 +82,7 @@ export class RoomFeed {
     this.epoch = head.epoch;
     this.#head = head.headSeq;
     this.#rev = head.rev;
+    this.#recentFrom = head.rev;
     this.#firstSeq = head.firstSeq;
     this.#ports = ports;
   }
@@ -128,6 +134,20 @@ export class RoomFeed {
     const start = this.#head - this.#tail.length + 1;
     if (seq + 1 < start) return undefined;
     return this.#tail.slice(seq + 1 - start, seq + 1 - start + limit);
+  }
+
+  /**
+   * What was read from the store since the feed stood at `rev`, as it is by now; undefined when too much was changed
+   * meanwhile to know.
+   */
+  upToDate(read: readonly Message[], rev: number): readonly Message[] | undefined {
+    if (rev === this.#rev) return read;
+    if (rev < this.#recentFrom) return undefined;
+    const since = new Map(this.#recent.map((it) => [it.seq, it]));
+    return read.map((it) => {
+      const change = since.get(it.seq);
+      return change ? changed(it, change) : it;
+    });
   }
 
   /** The newest messages that are kept here, oldest first. */
@@ -184,6 +204,8 @@ export class RoomFeed {
 
   #apply(change: Change): void {
     this.#rev = change.rev;
+    this.#recent.push(change);
+    if (this.#recent.length > RECENT_CHANGES) this.#recentFrom = this.#recent.shift()?.rev ?? change.rev;
     for (const rev of this.#aheadChanges.keys()) if (rev <= change.rev) this.#aheadChanges.delete(rev);
     const at = change.seq - (this.#head - this.#tail.length + 1);
     const held = this.#tail[at];

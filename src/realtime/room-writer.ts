@@ -69,7 +69,9 @@ export class RoomWriter {
         const { name, status } = event;
         const writing = { chatroom, user: event.user, name, status };
         const rooms = [members(chatroom), readers(chatroom)];
-        this.#namespace.to(rooms).except(user(event.user)).volatile.emit('writing', writing);
+        const others = this.#namespace.to(rooms).except(user(event.user));
+        // Best effort, but nobody is left typing: an end that is dropped would show for as long as the client waits.
+        (status === 0 ? others : others.volatile).emit('writing', writing);
         break;
       }
       case 'read':

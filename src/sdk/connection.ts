@@ -36,7 +36,7 @@ export interface StateChange {
 
 export interface ConnectionOptions {
   readonly token: TokenSource;
-  /** Waits between attempts; 500 ms doubling up to 10 s. */
+  /** Waits between attempts; 500 ms doubling up to 5 s. */
   readonly reconnect?: Partial<Backoff>;
   /** One attempt to connect, the token's check included; 20 s. */
   readonly connectTimeoutMs?: number;
@@ -94,7 +94,7 @@ export class Connection {
 
   constructor(url: string, options: ConnectionOptions) {
     this.#source = options;
-    this.#backoff = { minMs: options.reconnect?.minMs ?? 500, maxMs: options.reconnect?.maxMs ?? 10_000 };
+    this.#backoff = { minMs: options.reconnect?.minMs ?? 500, maxMs: options.reconnect?.maxMs ?? 5000 };
     this.#socket = io(url.replace(/\/+$/, '') + namespace, {
       autoConnect: false,
       forceNew: true,

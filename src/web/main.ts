@@ -45,6 +45,8 @@ function showChat(place: HTMLElement, token: string): void {
   const warn = (event: BeforeUnloadEvent): void => {
     if (chat.store.state.pending.some((it) => it.phase === 'sending')) event.preventDefault();
   };
+  // First the room that the address names, or the address would follow from no room being open.
+  follow();
   chat.store.watch(
     (it) => it.selected,
     (selected) => {
@@ -67,7 +69,6 @@ function showChat(place: HTMLElement, token: string): void {
   window.addEventListener('online', client.retryNow);
   window.addEventListener('beforeunload', warn);
   place.replaceChildren(view.element);
-  follow();
 }
 
 applyTheme();

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type clientId, id, limit, seq, time, visibility } from './fields.ts';
+import { id, limit, seq, time, visibility } from './fields.ts';
 import { caughtUpRooms, cursors, draft, message } from './message.ts';
 import { newRoom, role, room, roomList } from './room.ts';
 

@@ -64,14 +64,22 @@ describe('membership and presence on three workers', () => {
         own.every((it) => it.pushesOf('message', room).some((push) => push.id === before?.id)),
       );
 
-      if (leaves === 'rest') await expectStatus(200, rest(server.url, `DELETE /v1/chat/rooms/${room}/members/me`, { token: guest.token }));
+      if (leaves === 'rest')
+        await expectStatus(200, rest(server.url, `DELETE /v1/chat/rooms/${room}/members/me`, { token: guest.token }));
       else assert.equal((await second.call('leave', { chatroom: room })).error, 0);
-      await eventually('all sockets hear of the leave', () =>
-        own.every((it) => it.pushesOf('removed', room).length > 0) &&
-        watchers.every((it) => it.pushesOf('leave', room).length > 0),
+      await eventually(
+        'all sockets hear of the leave',
+        () =>
+          own.every((it) => it.pushesOf('removed', room).length > 0) &&
+          watchers.every((it) => it.pushesOf('leave', room).length > 0),
       );
-      for (const client of own) assert.deepEqual(client.pushesOf('removed', room), [{ chatroom: room, reason: 'left' }]);
-      for (const client of watchers) assert.deepEqual(client.pushesOf('leave', room).map(({ user, count }) => [user, count]), [[guest.user, 1]]);
+      for (const client of own)
+        assert.deepEqual(client.pushesOf('removed', room), [{ chatroom: room, reason: 'left' }]);
+      for (const client of watchers)
+        assert.deepEqual(
+          client.pushesOf('leave', room).map(({ user, count }) => [user, count]),
+          [[guest.user, 1]],
+        );
 
       // Something every socket hears later proves the silence before it.
       const after = await watchers[0]?.send(room, 'you are out');
@@ -79,8 +87,11 @@ describe('membership and presence on three workers', () => {
         watchers.every((it) => it.pushesOf('message', room).some((push) => push.id === after?.id)),
       );
       const marker = await createRoom(server.url, watcher.token, `Marker ${joins}`);
-      await eventually('all sockets hear of the new room', () => own.every((it) => it.pushesOf('chatroom', marker).length > 0));
-      for (const client of own) assert.equal(client.pushesOf('message', room).filter((it) => it.id === after?.id).length, 0);
+      await eventually('all sockets hear of the new room', () =>
+        own.every((it) => it.pushesOf('chatroom', marker).length > 0),
+      );
+      for (const client of own)
+        assert.equal(client.pushesOf('message', room).filter((it) => it.id === after?.id).length, 0);
       for (const client of own) client.close();
     }, 40_000);
   }
@@ -93,17 +104,26 @@ describe('membership and presence on three workers', () => {
     await eventually('online everywhere', () => watchers.every((it) => statusesOf(it, guest.user).length > 0), SEEN_MS);
     for (let i = 0; i < ROUNDS; i += 1) {
       const { count, users } = await presence();
-      assert.deepEqual({ count, users: new Set(users.map((it) => it.user)) }, { count: 2, users: new Set([watcher.user, guest.user]) });
+      assert.deepEqual(
+        { count, users: new Set(users.map((it) => it.user)) },
+        { count: 2, users: new Set([watcher.user, guest.user]) },
+      );
     }
     const last = tabs.pop();
     for (const tab of tabs) tab.close();
     const marker = await createRoom(server.url, watcher.token, 'Marker of tabs');
-    await eventually('the watchers hear of the new room', () => watchers.every((it) => it.pushesOf('chatroom', marker).length > 0));
+    await eventually('the watchers hear of the new room', () =>
+      watchers.every((it) => it.pushesOf('chatroom', marker).length > 0),
+    );
     for (const client of watchers) assert.deepEqual(statusesOf(client, guest.user), [1]);
     assert.equal((await presence()).count, 2);
 
     last?.close();
-    await eventually('offline everywhere', () => watchers.every((it) => statusesOf(it, guest.user).length > 1), SEEN_MS);
+    await eventually(
+      'offline everywhere',
+      () => watchers.every((it) => statusesOf(it, guest.user).length > 1),
+      SEEN_MS,
+    );
     for (const client of watchers) assert.deepEqual(statusesOf(client, guest.user), [1, 2]);
     for (let i = 0; i < ROUNDS; i += 1) assert.equal((await presence()).count, 1);
   }, 40_000);

@@ -32,7 +32,10 @@ describe('sessions on three workers', () => {
     await Promise.all(clients.map((it) => it.online()));
     await eventually('all have upgraded', () => clients.every((it) => it.transport === 'websocket'), 10_000);
     assert.equal(new Set(clients.map((it) => it.node)).size, 3);
-    assert.deepEqual(clients.flatMap((it) => it.cuts), []);
+    assert.deepEqual(
+      clients.flatMap((it) => it.cuts),
+      [],
+    );
     for (const client of clients) client.close();
   }, 30_000);
 
@@ -42,7 +45,9 @@ describe('sessions on three workers', () => {
       Array.from({ length: 12 }, async (_, n) => {
         const guest = await createGuest(server.url, `Member ${n}`);
         const name = `${n} over ${transports[n % 3]}`;
-        const client = await bed.client(server.url, guest.token, { name, transports: transports[n % 3] ?? [] }).online();
+        const client = await bed
+          .client(server.url, guest.token, { name, transports: transports[n % 3] ?? [] })
+          .online();
         return client.follow(room);
       }),
     );
@@ -56,7 +61,10 @@ describe('sessions on three workers', () => {
     assert.equal(history.length, 120);
     assert.ok(clients.every((it) => it.journalOf(room).counts.live > 0));
     assert.equal(clients[1]?.transport, 'polling');
-    assert.deepEqual(clients.flatMap((it) => it.cuts), []);
+    assert.deepEqual(
+      clients.flatMap((it) => it.cuts),
+      [],
+    );
     for (const client of clients) client.close();
   }, 40_000);
 
@@ -68,7 +76,10 @@ describe('sessions on three workers', () => {
     const sid = await sessionOn(server, lost);
     for (let i = 0; i < ROUNDS; i += 1) {
       // Wherever it lands: it reaches the worker that has the session.
-      const answer = await rest(server.url, `POST ${HANDSHAKE}&sid=${sid}`, { body: ENGINE_NOOP, headers: { 'content-type': 'text/plain' } });
+      const answer = await rest(server.url, `POST ${HANDSHAKE}&sid=${sid}`, {
+        body: ENGINE_NOOP,
+        headers: { 'content-type': 'text/plain' },
+      });
       assert.equal(answer.text, 'ok');
     }
 
@@ -92,7 +103,8 @@ describe('sessions on three workers', () => {
     for (const sid of ['77.AAAA', '0.x', 'nonsense', '..%2f..%2fetc', '1.%00', '']) {
       for (let i = 0; i < 3; i += 1) {
         const answer = await rest(server.url, `GET ${HANDSHAKE}&sid=${sid}`);
-        if (sid !== '') assert.deepEqual({ sid, status: answer.status, body: answer.body }, { sid, status: 400, body: UNKNOWN });
+        if (sid !== '')
+          assert.deepEqual({ sid, status: answer.status, body: answer.body }, { sid, status: 400, body: UNKNOWN });
       }
     }
   }, 20_000);

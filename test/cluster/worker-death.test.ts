@@ -33,15 +33,30 @@ describe('kill -9 under load', () => {
     const affected = clients.filter((it) => it.node === lost);
     const others = clients.filter((it) => it.node !== lost);
     process.kill(pid, 'SIGKILL');
-    await eventually('its clients are elsewhere', () => affected.every((it) => it.socket.connected && it.node !== lost), RECONNECT_MS);
-    await eventually('a new worker runs', () => server.workerPids().length === 3 && !server.workerPids().includes(pid), BACK_MS);
+    await eventually(
+      'its clients are elsewhere',
+      () => affected.every((it) => it.socket.connected && it.node !== lost),
+      RECONNECT_MS,
+    );
+    await eventually(
+      'a new worker runs',
+      () => server.workerPids().length === 3 && !server.workerPids().includes(pid),
+      BACK_MS,
+    );
     const later = clients.map((it) => it.acked.length);
-    await eventually('everybody sends again', () => clients.every((it, n) => it.acked.length > (later[n] ?? 0) + 2), 15_000);
+    await eventually(
+      'everybody sends again',
+      () => clients.every((it, n) => it.acked.length > (later[n] ?? 0) + 2),
+      15_000,
+    );
     await senders.stop();
 
     assert.ok(affected.length > 0 && others.length > 0);
     assert.ok(affected.every((it) => it.cuts.length === 1));
-    assert.deepEqual(others.flatMap((it) => it.cuts), []);
+    assert.deepEqual(
+      others.flatMap((it) => it.cuts),
+      [],
+    );
     const after = await server.workers();
     assert.equal([...workers.values()].filter((it) => [...after.values()].includes(it)).length, 2);
     await checkLogs(server.url, owner.token, room, clients);

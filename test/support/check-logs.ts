@@ -57,7 +57,11 @@ export async function checkLogs(
     assert.deepEqual(client.faults(), [], client.name);
     assert.deepEqual(client.appliedOf(room)?.map(short), history.map(short), `${client.name} holds another log`);
     const texts = client.appliedOf(room)?.map((it) => it.message);
-    assert.deepEqual(texts, history.map((it) => it.message), `${client.name} holds other texts`);
+    assert.deepEqual(
+      texts,
+      history.map((it) => it.message),
+      `${client.name} holds other texts`,
+    );
   }
   return history;
 }

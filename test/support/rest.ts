@@ -31,7 +31,9 @@ export function rest<T = unknown>(url: string, line: string, call: Call = {}): P
         timeout: TIMEOUT_MS,
         headers: {
           ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-          ...(payload === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
+          ...(payload === undefined
+            ? {}
+            : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(payload) }),
           ...headers,
         },
       },
@@ -95,7 +97,10 @@ export async function readHistory(url: string, token: string, room: string): Pro
   for (;;) {
     const query = `after=${all.at(-1)?.seq ?? 0}&limit=200`;
     const line = `GET /v1/chat/rooms/${room}/messages?${query}`;
-    const { body } = await expectStatus(200, rest<{ messages: StoredMessage[]; hasMore: boolean }>(url, line, { token }));
+    const { body } = await expectStatus(
+      200,
+      rest<{ messages: StoredMessage[]; hasMore: boolean }>(url, line, { token }),
+    );
     all.push(...body.messages);
     if (!body.hasMore) return all;
   }

@@ -41,7 +41,8 @@ export class RoomJournal {
   caughtUp({ messages, headSeq, hasMore }: CaughtUpPage): void {
     for (const message of messages) this.#apply(message, 'caughtUp');
     if (hasMore) return;
-    if (this.cursor !== headSeq) this.faults.push(`caught up to ${this.cursor} when the head was said to be ${headSeq}`);
+    if (this.cursor !== headSeq)
+      this.faults.push(`caught up to ${this.cursor} when the head was said to be ${headSeq}`);
     const held = this.#held ?? [];
     this.#held = undefined;
     for (const message of held) this.#apply(message, 'live');
@@ -53,6 +54,7 @@ export class RoomJournal {
       this.applied.push(message);
       this.counts[way] += 1;
     } else if (message.seq > cursor) this.faults.push(`${way} ${message.seq} came where ${cursor + 1} was due`);
-    else if (this.applied[message.seq - 1]?.id !== message.id) this.faults.push(`${way} ${message.seq} came with two ids`);
+    else if (this.applied[message.seq - 1]?.id !== message.id)
+      this.faults.push(`${way} ${message.seq} came with two ids`);
   }
 }

@@ -81,7 +81,8 @@ function quote(message: Message, context: MessageContext): HTMLElement {
         {
           class: 'quote',
           testid: 'quote',
-          attrs: { type: 'button', title: 'Go to this message' },
+          // It comes later than the rest of its message, which is no stop for Tab until it is gone to.
+          attrs: { type: 'button', title: 'Go to this message', tabindex: -1 },
           on: { click: () => context.show(answered) },
         },
         el('strong', {}, answered.bot?.name ?? answered.ownerName),

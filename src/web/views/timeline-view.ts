@@ -50,6 +50,7 @@ export function timelineView(chat: Chat, composing: Composing): { element: HTMLE
   let stuck = true;
   let missed = 0;
   let loading = false;
+  let stop: HTMLElement | undefined;
   const fetched = new Map<string, Promise<Message | undefined>>();
 
   const itemAt = (seq: number): HTMLElement | null => messages.querySelector<HTMLElement>(`[data-seq="${seq}"]`);
@@ -153,7 +154,11 @@ export function timelineView(chat: Chat, composing: Composing): { element: HTMLE
   const build = (from: number, count: number): HTMLElement[] => {
     const list = view?.list ?? [];
     const now = context();
-    return list.slice(from, from + count).map((it, i) => messageItem(it, list[from + i - 1], now));
+    return list.slice(from, from + count).map((it, i) => {
+      const item = messageItem(it, list[from + i - 1], now);
+      setStop(item, false);
+      return item;
+    });
   };
 
   const redraw = (seq: number): void => {
@@ -236,12 +241,18 @@ export function timelineView(chat: Chat, composing: Composing): { element: HTMLE
     void fill();
   };
 
-  /** One stop for Tab; the arrows move between messages. */
+  const setStop = (item: HTMLElement, on: boolean): void => {
+    for (const it of [item, ...item.querySelectorAll<HTMLElement>('a, button')]) it.tabIndex = on ? 0 : -1;
+  };
+
+  /** One stop for Tab, and what is inside of it; the arrows move between messages. */
   const rove = (): void => {
     const active = document.activeElement?.closest('.message');
-    for (const it of messages.querySelectorAll<HTMLElement>('.message[tabindex="0"]')) it.tabIndex = -1;
-    const stop = active instanceof HTMLElement && messages.contains(active) ? active : messages.lastElementChild;
-    if (stop instanceof HTMLElement) stop.tabIndex = 0;
+    const next = active instanceof HTMLElement && messages.contains(active) ? active : messages.lastElementChild;
+    if (!(next instanceof HTMLElement)) return;
+    if (stop !== undefined && stop !== next) setStop(stop, false);
+    stop = next;
+    setStop(next, true);
   };
 
   messages.addEventListener('keydown', (event) => {
