@@ -292,11 +292,12 @@ export function createChat(
 
     setRole: (room: string, user: string, role: Member['role']): Promise<boolean> =>
       attempt(async () => {
-        await rest.setMember(room, user, role);
+        await rest.setMember(room, user, { role });
         await reloadMembers(room);
       }),
 
-    addMember: (room: string, user: string): Promise<boolean> => attempt(() => rest.setMember(room, user)),
+    addMember: (room: string, { user, ...member }: { user: string; name?: string }): Promise<boolean> =>
+      attempt(() => rest.setMember(room, user, member)),
 
     removeMember: (room: string, user: string): Promise<boolean> =>
       attempt(async () => {

@@ -20,3 +20,13 @@ export function initials(name: string): string {
 export function avatar(user: string, name: string, size: 'small' | 'normal' = 'normal'): HTMLElement {
   return el('span', { class: `avatar ${size} hue-${hueOf(user)}`, attrs: { 'aria-hidden': 'true' } }, initials(name));
 }
+
+/** What one gives to others to be added to a private room by. */
+export const calling = (user: string, name: string): string => `${name.replace(/[<>]/g, '')} <${user}>`;
+
+/** Reads {@link calling} back; a bare ID has no name. */
+export function called(text: string): { user: string; name?: string } {
+  const [, name = '', user] = /^(.*)<([^<>]+)>$/s.exec(text.trim()) ?? [];
+  if (user === undefined) return { user: text.trim() };
+  return name.trim() === '' ? { user: user.trim() } : { user: user.trim(), name: name.trim() };
+}

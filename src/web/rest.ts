@@ -95,8 +95,8 @@ export function restApi(token: () => string) {
       return list.users;
     },
 
-    setMember: async (id: string, user: string, role?: Member['role']): Promise<void> => {
-      await call(at(id, 'members', user), { method: 'PUT', body: role === undefined ? {} : { role } });
+    setMember: async (id: string, user: string, member: { role?: Member['role']; name?: string }): Promise<void> => {
+      await call(at(id, 'members', user), { method: 'PUT', body: member });
     },
 
     removeMember: async (id: string, user: string): Promise<void> => {

@@ -1,7 +1,7 @@
 import type { Chat } from '../chat.ts';
 import { mayModerate, selectedRoom, standing } from '../chat-state.ts';
 import { el, iconButton, keyed, setAttributes, setText } from '../dom.ts';
-import { avatar } from '../people.ts';
+import { avatar, called } from '../people.ts';
 import { may } from '../permissions.ts';
 import type { Member } from '../rest.ts';
 import { confirmed, submitting } from './dialog.ts';
@@ -22,7 +22,7 @@ export function membersView(chat: Chat, closeDrawer: () => void): HTMLElement {
   const user = el('input', {
     id: 'add-user',
     testid: 'add-user',
-    attrs: { placeholder: 'User ID', 'aria-label': 'ID of the person to add', maxlength: 128, required: true },
+    attrs: { placeholder: 'User ID', 'aria-label': 'ID of the person to add', maxlength: 256, required: true },
   });
   const add = el(
     'form',
@@ -32,7 +32,7 @@ export function membersView(chat: Chat, closeDrawer: () => void): HTMLElement {
   );
   submitting(add, async () => {
     const room = store.state.selected;
-    if (room !== undefined && (await chat.addMember(room, user.value.trim()))) add.reset();
+    if (room !== undefined && (await chat.addMember(room, called(user.value)))) add.reset();
   });
 
   const menuOf = (member: Member): MenuItem[] => {

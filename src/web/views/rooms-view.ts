@@ -1,7 +1,7 @@
 import type { Chat } from '../chat.ts';
 import { type ChatState, type RoomEntry, unread } from '../chat-state.ts';
 import { el, icon, iconButton, keyed, setAttributes, setText } from '../dom.ts';
-import { avatar } from '../people.ts';
+import { avatar, calling } from '../people.ts';
 import { createRoomDialog } from './room-dialogs.ts';
 import { themeToggle } from './theme.ts';
 
@@ -150,7 +150,7 @@ export function roomsView(chat: Chat, closeDrawer: () => void, signOut: () => vo
         avatar(me.user, me.name),
         el('span', { class: 'self-name' }, me.name),
         iconButton('copy', 'Copy your ID, so that others can add you to private rooms', () => {
-          void navigator.clipboard?.writeText(me.user);
+          void navigator.clipboard?.writeText(calling(me.user, me.name));
         }),
         themeToggle(),
         iconButton('leave', 'Sign out', signOut, { id: 'sign-out', testid: 'sign-out' }),
