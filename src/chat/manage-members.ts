@@ -41,7 +41,12 @@ export async function putMember(
   assertRank(view, caller, 'owner');
   if (target === 'owner') throw new ChatError('invalid_operation', 'make another member the owner instead');
   const room = await chat.store.setRole(id, user, input.role);
-  chat.hub.tellAll({ kind: 'room', room, was: room.visibility });
+  // Handing over changes the room for all; any other role concerns the one who has it.
+  if (input.role === 'owner') {
+    chat.hub.tellAll({ kind: 'room', room, was: room.visibility });
+    chat.hub.tellAll({ kind: 'role', room, user: view.room.owner, role: 'moderator' });
+  }
+  chat.hub.tellAll({ kind: 'role', room, user, role: input.role });
   return { added: false, role: input.role };
 }
 

@@ -31,6 +31,9 @@ export function applyNodeEvent(ports: NodeEventPorts, event: NodeEvent): void {
     case 'room':
       applyRoom(ports, event);
       return;
+    case 'role':
+      ports.namespace.to(user(event.user)).emit('chatroom', presentRoomPush(event.room, true, event.role));
+      return;
     case 'deleted':
       applyDeleted(ports, event.room);
       return;

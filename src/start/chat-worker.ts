@@ -106,7 +106,11 @@ export async function startChatWorker(
       guestRate: config.limits.guests,
       log,
       metrics: {
-        observeRequest: ({ seconds, ...labels }) => metrics.httpSeconds.observe(labels, seconds),
+        observeRequest: ({ method, route, status, seconds, code }) => {
+          metrics.httpSeconds.observe({ method, route, status }, seconds);
+          if (code !== undefined) metrics.errors.inc({ code });
+        },
+      },
       },
       trustProxy: config.http.trustProxy,
       corsOrigin: config.http.corsOrigin,

@@ -1,6 +1,7 @@
 import cluster, { type Worker } from 'node:cluster';
 import type { Log } from '../chat/ports/log.ts';
 import { Link } from '../platform/link.ts';
+import { closeUndelivered } from './close-undelivered.ts';
 import { type Hello, TOPICS } from './cluster-state.ts';
 import { linkOptions } from './link-options.ts';
 import { processChannel } from './process-channel.ts';
@@ -114,6 +115,7 @@ export class WorkerPool {
   #fork(): PooledWorker {
     const { log, env, onStart, onListening, onGone } = this.#options;
     const worker = cluster.fork(env());
+    closeUndelivered(worker.process);
     const startedAt = performance.now();
     const link = new Link(processChannel(worker.process), linkOptions);
     const gone = new Promise<void>((resolve) => {

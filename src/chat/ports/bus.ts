@@ -30,6 +30,7 @@ export type NodeEvent =
       /** False for the ban of somebody who only read along. */
       readonly wasMember: boolean;
     }
+  | { readonly kind: 'role'; readonly user: UserId; readonly role: Role; readonly room: Room }
   | { readonly kind: 'room'; readonly room: Room; readonly was: 'public' | 'private' | 'new' }
   | { readonly kind: 'deleted'; readonly room: Room }
   | { readonly kind: 'status'; readonly user: UserId; readonly status: 1 | 2; readonly rooms: readonly RoomId[] }

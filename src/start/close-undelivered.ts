@@ -1,0 +1,35 @@
+import type { ChildProcess } from 'node:child_process';
+
+interface Closable {
+  close(): void;
+}
+
+const isClosable = (it: unknown): it is Closable =>
+  typeof it === 'object' && it !== null && 'close' in it && typeof it.close === 'function';
+
+const field = (message: unknown, name: string): unknown =>
+  typeof message === 'object' && message !== null ? Reflect.get(message, name) : undefined;
+
+/**
+ * A new connection is on its way to a worker until the worker says that it has it. Of a worker that dies before, Node
+ * forgets it: it would stay open in the main process, and its client wait for nothing until its own time-out. Here it is
+ * closed, so that the client connects again. Not given to another worker: the dead one may have read of it.
+ *
+ * There is no public way to it: this reads the cluster module's own messages, and does nothing where they look different.
+ */
+export function closeUndelivered(peer: ChildProcess): void {
+  const undelivered = new Map<unknown, Closable>();
+  const send: unknown = Reflect.get(peer, 'send');
+  if (typeof send !== 'function') return;
+  Reflect.set(peer, 'send', (...args: unknown[]): unknown => {
+    const [message, handle] = args;
+    if (field(message, 'act') === 'newconn' && isClosable(handle)) undelivered.set(field(message, 'seq'), handle);
+    return Reflect.apply(send, peer, args);
+  });
+  peer.on('internalMessage', (message: unknown) => undelivered.delete(field(message, 'ack')));
+  // No answer comes after this.
+  peer.once('disconnect', () => {
+    for (const handle of undelivered.values()) handle.close();
+    undelivered.clear();
+  });
+}
