@@ -111,7 +111,6 @@ export async function startChatWorker(
           if (code !== undefined) metrics.errors.inc({ code });
         },
       },
-      },
       trustProxy: config.http.trustProxy,
       corsOrigin: config.http.corsOrigin,
       bodyBytes: config.limits.bodyBytes,
