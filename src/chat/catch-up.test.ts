@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { CatchingClient } from '../../test/support/catching-client.ts';
 import { forSeeds } from '../../test/support/random.ts';
 import { accountOf, openTimedChat, refusal, roomOf, type TimedChat } from '../../test/support/timed-chat.ts';
-import { CHANGED_MAX, type CatchUpCursor, type CaughtUp, type ClosedRoom, catchUp, cursorOf } from './catch-up.ts';
+import { type CatchUpCursor, type CaughtUp, CHANGED_MAX, type ClosedRoom, catchUp, cursorOf } from './catch-up.ts';
 import { deleteMessage, editMessage } from './change-message.ts';
 import { PAGE_BYTES } from './chat.ts';
 import { ChatError, tryAgain } from './errors.ts';

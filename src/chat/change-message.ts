@@ -2,7 +2,8 @@ import type { Chat } from './chat.ts';
 import { ChatError } from './errors.ts';
 import type { Account, Message, MessageId, RoomId } from './model.ts';
 import { assertRank, memberRoom, readRoom } from './rules/access.ts';
-import { assertTextSize, textType } from './rules/draft.ts';
+import { assertTextSize } from './rules/draft.ts';
+import { textType } from './rules/text-type.ts';
 
 const noSuchMessage = () => new ChatError('not_found', 'there is no such message in this room');
 

@@ -123,7 +123,9 @@ async function tellLeft(chat: Chat, chatroom: RoomId, user: UserId, left: Left, 
   if (newOwner === undefined) return;
   try {
     const view = await chat.store.viewRoom(chatroom, newOwner);
-    if (view) chat.hub.tellAll({ kind: 'room', room: view.room, was: view.room.visibility });
+    if (!view) return;
+    chat.hub.tellAll({ kind: 'room', room: view.room, was: view.room.visibility });
+    chat.hub.tellAll({ kind: 'role', room: view.room, user: newOwner, role: 'owner' });
   } catch (cause) {
     // The leaving is done and must not be answered as failed.
     chat.log.warn('a new owner could not be told', { room: chatroom, cause });

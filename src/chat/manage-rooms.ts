@@ -92,10 +92,13 @@ type ListCursor = [scope: Scope, nameKey: string, id: RoomId];
 
 const encodeCursor = (cursor: ListCursor): string => Buffer.from(JSON.stringify(cursor)).toString('base64url');
 
+/** No store takes other texts. */
+const isStorable = (part: unknown): boolean => typeof part === 'string' && part.isWellFormed() && !part.includes('\0');
+
 function decodeCursor(text: string): ListCursor {
   try {
     const it: unknown = JSON.parse(Buffer.from(text, 'base64url').toString());
-    if (Array.isArray(it) && it.length === 3 && it.every((part) => typeof part === 'string' && !part.includes('\0'))) {
+    if (Array.isArray(it) && it.length === 3 && it.every(isStorable)) {
       const [scope, key, id] = it as [string, string, string];
       if (scope === 'mine' || scope === 'others') return [scope, key, id];
     }

@@ -5,7 +5,8 @@ import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
 import { LATE_MS } from './post-command.ts';
 import { appendMessage } from './post-message.ts';
-import { assertTextSize, textType } from './rules/draft.ts';
+import { assertTextSize } from './rules/draft.ts';
+import { textType } from './rules/text-type.ts';
 
 export interface Reply {
   readonly bot: { readonly id: string; readonly name: string };

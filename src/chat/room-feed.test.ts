@@ -294,6 +294,7 @@ describe('RoomFeed', () => {
       const feed = open();
       for (const it of log.appendMany(350)) feed.offer(it);
       feed.offerChange(must(log.edit(340)));
+      feed.offerChange(must(log.edit(342, 'https://a.b')));
       feed.offerChange(must(log.remove(341)));
       feed.offerChange(must(log.edit(20)));
       assert.deepEqual(feed.after(150, 1000), log.kept.slice(150));

@@ -2,6 +2,7 @@ import type { Change, Head, Message, RoomId } from './model.ts';
 import type { RoomEvent } from './ports/bus.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Window } from './ports/store.ts';
+import { textType } from './rules/text-type.ts';
 
 /** A gap that the bus does not close by itself within this is read from the store. */
 const GAP_MS = 200;
@@ -43,7 +44,9 @@ const changeOf = (it: Message): Change => ({
 
 function changed(message: Message, change: Change): Message {
   if ((message.rev ?? 0) >= change.rev) return message;
-  if (change.message !== undefined) return { ...message, message: change.message, rev: change.rev };
+  if (change.message !== undefined) {
+    return { ...message, message: change.message, type: textType(change.message), rev: change.rev };
+  }
   const { meta: _meta, ...kept } = message;
   return { ...kept, message: '', deleted: true, rev: change.rev };
 }

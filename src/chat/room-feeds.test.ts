@@ -32,7 +32,14 @@ describe('RoomFeeds', () => {
     const silent = (): void => {};
     feeds = new RoomFeeds({
       clock,
-      log: { debug: silent, info: silent, error: silent, warn: () => void (warnings += 1) },
+      log: {
+        debug: silent,
+        info: silent,
+        error: silent,
+        warn: () => {
+          warnings += 1;
+        },
+      },
       repaired: () => {},
       deliver: (room, event) => void delivered.push([room, event]),
       bus: {

@@ -55,7 +55,12 @@ describe('Link', () => {
   });
 
   it('takes bytes, sets, maps and undefined as they are', async () => {
-    const payload = { bytes: new Uint8Array([0, 255]), set: new Set(['a']), map: new Map([[1, undefined]]), none: undefined };
+    const payload = {
+      bytes: new Uint8Array([0, 255]),
+      set: new Set(['a']),
+      map: new Map([[1, undefined]]),
+      none: undefined,
+    };
     expect(await here.call('echo', payload)).toEqual(payload);
     expect(await here.call('echo', undefined)).toBe(undefined);
   });
@@ -173,7 +178,13 @@ describe('Link', () => {
     it('closes with its channel', async () => {
       let close = (): void => {};
       const link = new Link(
-        { send: () => {}, onMessage: () => {}, onClose: (listener) => void (close = listener) },
+        {
+          send: () => {},
+          onMessage: () => {},
+          onClose: (listener) => {
+            close = listener;
+          },
+        },
         testLinkOptions,
       );
       const call = link.call('echo', null);

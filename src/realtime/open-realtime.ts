@@ -147,7 +147,7 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
     sessions.connected(session);
   });
 
-  const guard = new UnreadGuard(options.unread, ({ socket, rooms }) => {
+  const guard = new UnreadGuard<Session>(options.unread, ({ socket, rooms }) => {
     observe.slowConsumerCut();
     socket.emit('resync', { rooms });
     closeConnection(socket.conn);

@@ -1,6 +1,15 @@
-import type { Session } from './session.ts';
-
 const SCAN_MS = 1000;
+
+/** Of a socket, what is looked at. */
+export interface Guarded {
+  readonly socket: {
+    readonly conn: {
+      readonly transport: object;
+      on(event: 'flush', listener: () => void): unknown;
+      once(event: 'close', listener: () => void): unknown;
+    };
+  };
+}
 
 export interface UnreadLimits {
   readonly bytes: number;
@@ -8,13 +17,13 @@ export interface UnreadLimits {
 }
 
 /** What Engine.IO holds back for this connection. Its buffer is private and has no other way to be asked. */
-function waitingPackets({ socket: { conn } }: Session): unknown[] {
+function waitingPackets({ socket: { conn } }: Guarded): unknown[] {
   const packets: unknown = Reflect.get(conn, 'writeBuffer');
   return Array.isArray(packets) ? packets : [];
 }
 
 /** What was handed to the WebSocket and has not left the process; 0 for a polling client. */
-function bytesUnderWay({ socket: { conn } }: Session): number {
+function bytesUnderWay({ socket: { conn } }: Guarded): number {
   const webSocket: unknown = Reflect.get(conn.transport, 'socket');
   const bytes: unknown =
     typeof webSocket === 'object' && webSocket !== null ? Reflect.get(webSocket, 'bufferedAmount') : 0;
@@ -40,20 +49,20 @@ interface Progress {
  * stuck while something waits and nothing of it is taken; a busy one that reads always has something waiting, too.
  * What a cut client has not got is dropped: it is told to resume.
  */
-export class UnreadGuard {
+export class UnreadGuard<S extends Guarded> {
   readonly #limits: UnreadLimits;
-  readonly #cut: (session: Session) => void;
-  readonly #progress = new Map<Session, Progress>();
+  readonly #cut: (session: S) => void;
+  readonly #progress = new Map<S, Progress>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(limits: UnreadLimits, cut: (session: Session) => void) {
+  constructor(limits: UnreadLimits, cut: (session: S) => void) {
     this.#limits = limits;
     this.#cut = cut;
     this.#timer = setInterval(() => this.#scan(), Math.min(SCAN_MS, limits.ms / 4));
     this.#timer.unref();
   }
 
-  watch(session: Session): void {
+  watch(session: S): void {
     const { conn } = session.socket;
     const progress: Progress = { flushes: 0, seenFlushes: 0, stuckSince: undefined };
     this.#progress.set(session, progress);

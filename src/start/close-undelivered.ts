@@ -1,5 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 
+/** What a worker said before its end may still be on its way. */
+const LAST_WORDS_MS = 100;
+
 interface Closable {
   close(): void;
 }
@@ -27,9 +30,12 @@ export function closeUndelivered(peer: ChildProcess): void {
     return Reflect.apply(send, peer, args);
   });
   peer.on('internalMessage', (message: unknown) => undelivered.delete(field(message, 'ack')));
-  // No answer comes after this.
-  peer.once('disconnect', () => {
-    for (const handle of undelivered.values()) handle.close();
-    undelivered.clear();
+  // 'disconnect' never comes while one of them is on its way.
+  peer.once('exit', () => {
+    const close = () => {
+      for (const handle of undelivered.values()) handle.close();
+      undelivered.clear();
+    };
+    setTimeout(close, LAST_WORDS_MS).unref();
   });
 }

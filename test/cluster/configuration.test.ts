@@ -72,6 +72,7 @@ describe('configuration', () => {
     // Every worker knows the first token now.
     for (let i = 0; i < 4; i += 1) await expectStatus(200, rest(server.url, 'GET /v1/chat/rooms', { token: 'good-1' }));
 
+    const workers = server.workerPids();
     for (const mode of ['slow', 'down'] as const) {
       accounts.mode = mode;
       for (let i = 0; i < 4; i += 1) {
@@ -90,6 +91,9 @@ describe('configuration', () => {
       assert.equal((await client.send(room, `while it is ${mode}`)).error, 0);
     }
     assert.deepEqual(client.cuts, []);
+    assert.deepEqual(server.workerPids(), workers);
+    const { text } = await expectStatus(200, rest(server.url, 'GET /metrics'));
+    assert.match(text, /parley_errors_total\{code="account_service"\} (8|9|1\d)/);
   }, 40_000);
 
   it('prints the table and what is set of it, secrets only by name', async () => {

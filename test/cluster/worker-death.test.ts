@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterAll, describe, it } from '@jest/globals';
 import { checkLogs } from '../support/check-logs.ts';
 import { eventually } from '../support/eventually.ts';
-import { createGuest, createRoom } from '../support/rest.ts';
+import { createGuest, createRoom, rest } from '../support/rest.ts';
 import { startSenders } from '../support/senders.ts';
 import { TestBed } from '../support/test-bed.ts';
 
@@ -62,4 +62,25 @@ describe('kill -9 under load', () => {
     await checkLogs(server.url, owner.token, room, clients);
     assert.match(server.output, /a worker died and is replaced/);
   }, 60_000);
+
+  it('ends connections that were on their way to a worker when it died: their clients need not wait', async () => {
+    const server = await bed.server({ INSTANCES: '2' });
+    const [[name, pid] = ['', 0]] = await server.workers();
+    process.kill(pid, 'SIGSTOP');
+    // Connections go round: one of two is handed to the worker that does not take it.
+    const asked = Array.from({ length: 2 }, () => rest<{ worker: string }>(server.url, 'GET /readyz'));
+    const settled = asked.map(async (it) => {
+      const [end] = await Promise.allSettled([it]);
+      return { end, at: performance.now() };
+    });
+    const first = await Promise.race(settled);
+    assert.ok(first.end.status === 'fulfilled' && first.end.value.body.worker !== name);
+    const killedAt = performance.now();
+    process.kill(pid, 'SIGKILL');
+    const ends = await Promise.all(settled);
+    const cut = ends.filter((it) => it.end.status === 'rejected');
+    assert.equal(cut.length, 1);
+    assert.ok((cut[0]?.at ?? 0) - killedAt < RECONNECT_MS);
+    await server.workers();
+  }, 30_000);
 });

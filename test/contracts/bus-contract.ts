@@ -81,7 +81,8 @@ export function busContract(driver: string, open: (nodes: number) => Promise<Ope
 
     /** Resolves when `to` has heard everything that `from` said so far. */
     const fence = async (from: 0 | 1 | 2, to: 0 | 1 | 2): Promise<void> => {
-      const id = `fence ${(fences += 1)}`;
+      fences += 1;
+      const id = `fence ${fences}`;
       buses[from].broadcast({ kind: 'failure', user: '', event: '', id });
       await eventually(`${id} arrives`, () => heard[to].node.some((it) => it.kind === 'failure' && it.id === id));
     };
@@ -117,7 +118,18 @@ export function busContract(driver: string, open: (nodes: number) => Promise<Ope
     });
 
     it('subscribes to many rooms at once, whatever their names', async () => {
-      const names = ['', '*', 'a.b', 'a:b', '{x}', '__proto__', 'with space', 'größe 💬', 'x'.repeat(20), 'y'.repeat(500)];
+      const names = [
+        '',
+        '*',
+        'a.b',
+        'a:b',
+        '{x}',
+        '__proto__',
+        'with space',
+        'größe 💬',
+        'x'.repeat(20),
+        'y'.repeat(500),
+      ];
       const rooms = [...names, ...Array.from({ length: 1000 }, (_, n) => `r${n}`)];
       await buses[1].subscribe(rooms);
       await buses[1].subscribe([]);
@@ -254,7 +266,10 @@ export function busContract(driver: string, open: (nodes: number) => Promise<Ope
         goOn();
         await eventually('all, or a suspicion', () => heard[2].suspicions > 0 || seqsOf(heard[2]).includes(1000));
         const got = seqsOf(heard[2]);
-        assert.deepEqual(got, [...new Set(got)].sort((a, b) => a - b));
+        assert.deepEqual(
+          got,
+          [...new Set(got)].sort((a, b) => a - b),
+        );
         assert.ok(got.length === 1000 || heard[2].suspicions > 0);
         buses[0].publish('room', message(2000));
         await fence(0, 2);

@@ -69,7 +69,9 @@ describe('LocalQueue', () => {
     const links = openClusterLinks(1, new LocalQueue(clock, silent));
     const [jobs] = links.nodes.map(({ link }) => new LocalJobs(link));
     let runs = 0;
-    await jobs?.consume(10, async () => void (runs += 1));
+    await jobs?.consume(10, async () => {
+      runs += 1;
+    });
     await jobs?.publish(command);
     await clock.advance(119_000);
     await jobs?.publish(command);

@@ -66,7 +66,18 @@ export function presenceContract(driver: string, open: (nodes: number) => Promis
     });
 
     it('takes any text as a user', async () => {
-      const users = ['', '*', '__proto__', 'constructor', 'a:b', '{x}', 'größe 💬', 'with space', '\n', 'x'.repeat(500)];
+      const users = [
+        '',
+        '*',
+        '__proto__',
+        'constructor',
+        'a:b',
+        '{x}',
+        'größe 💬',
+        'with space',
+        '\n',
+        'x'.repeat(500),
+      ];
       for (const user of users) assert.equal(await nodes[0].enter(user), true, user);
       assert.deepEqual(await onlineOn(1, users), [...users].sort());
       for (const user of users) assert.equal(await nodes[0].exit(user), true, user);
@@ -135,11 +146,7 @@ export function presenceContract(driver: string, open: (nodes: number) => Promis
         await opened.killNode(2);
         await last;
         await assert.rejects(nodes[2].enter('eve'));
-        await eventually(
-          'nobody is online',
-          async () => (await onlineOn(0, ['ana', 'eve'])).length === 0,
-          GONE_MS,
-        );
+        await eventually('nobody is online', async () => (await onlineOn(0, ['ana', 'eve'])).length === 0, GONE_MS);
         assert.equal(await nodes[0].enter('ana'), true);
       }, 20_000);
 

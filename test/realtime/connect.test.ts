@@ -293,10 +293,26 @@ describe('a connection that goes', () => {
     const raw = openEngine(test.port);
     await raw.opened();
     raw.send(`40${NAMESPACE},${JSON.stringify({ token: test.addAccount('ann') })}`);
-    await raw.packet((it) => it.startsWith(`40${NAMESPACE}`));
+    await raw.packet((it) => it.startsWith(`42${NAMESPACE},["chatroom"`));
+    let reached = false;
+    let go = (): void => {};
+    const gate = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const { store } = test.chat;
+    const { viewRoom, createRoom } = store;
+    const held = async (): Promise<void> => {
+      reached = true;
+      await gate;
+    };
+    store.viewRoom = (...args) => held().then(() => viewRoom.apply(store, args));
+    store.createRoom = (...args) => held().then(() => createRoom.apply(store, args));
     raw.send(`42${NAMESPACE},1${JSON.stringify([event, event === 'chatroom' ? { name: 'x' } : { chatroom: room }])}`);
+    await eventually('it is under way', () => reached);
     raw.destroy();
-    await raw.closed();
+    await eventually('the connection is gone', () => test.connections() === 0);
+    go();
+    await eventually('it is over', () => test.observed.some((it) => it.event === event));
     await test.assertReleased();
   });
 
@@ -307,6 +323,16 @@ describe('a connection that goes', () => {
     await raw.packet((it) => it.startsWith(`40${NAMESPACE}`));
     raw.send(`41${NAMESPACE},`);
     await raw.closed();
+    await test.assertReleased();
+  });
+
+  it('is closed even when it does not take part in that', async () => {
+    const raw = openEngine(test.port, undefined, {}, { answersClose: false });
+    await raw.opened();
+    raw.send(`40${NAMESPACE},${JSON.stringify({ token: test.addAccount('ann') })}`);
+    await raw.packet((it) => it.startsWith(`40${NAMESPACE}`));
+    raw.send(`41${NAMESPACE},`);
+    await raw.closed(3000);
     await test.assertReleased();
   });
 

@@ -136,6 +136,8 @@ class Reader {
 
   #take({ messages = [], changed = [], headSeq, rev, hasMore }: Answer): void {
     for (const it of messages) {
+      const known = this.log.get(it.seq);
+      if (known && known.rev > (it.rev ?? 0)) this.broken.push(`${it.seq} as it was before rev ${known.rev}`);
       if (it.seq > this.applied) this.#apply(it);
       else this.#change(it.seq, it.rev ?? 0, it.message, it.deleted ?? false);
     }

@@ -10,7 +10,7 @@ interface Shown {
   readonly rev: number;
 }
 
-const shownOf = ({ message: text, deleted = false, rev = 0 }: Message): Shown => ({ text, deleted, rev });
+const shownOf = ({ message: text, deleted, rev = 0 }: Message): Shown => ({ text, deleted: deleted === true, rev });
 
 /**
  * A client as the protocol wants it: holds live messages back while it is behind, applies answers, and takes changes by

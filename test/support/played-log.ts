@@ -1,6 +1,7 @@
 import { tryAgain } from '../../src/chat/errors.ts';
 import type { Change, Head, Message } from '../../src/chat/model.ts';
 import type { FeedSource } from '../../src/chat/room-feed.ts';
+import { textType } from '../../src/chat/rules/text-type.ts';
 
 export const changeOf = ({ id, chatroom, seq, rev = 0, deleted, message }: Message): Change => ({
   id,
@@ -58,7 +59,7 @@ export class PlayedLog implements FeedSource {
 
   /** Undefined when the message is gone. */
   edit(seq: number, text = `edit ${this.#rev + 1}`): Change | undefined {
-    return this.#change(seq, (it) => ({ ...it, message: text }));
+    return this.#change(seq, (it) => ({ ...it, message: text, type: textType(text) }));
   }
 
   remove(seq: number): Change | undefined {

@@ -29,7 +29,12 @@ export interface RawEngine {
 
 const PATH = '/socket.io/?EIO=4&transport=websocket';
 
-export function openEngine(port: number, path = PATH, headers: Readonly<Record<string, string>> = {}): RawEngine {
+export function openEngine(
+  port: number,
+  path = PATH,
+  headers: Readonly<Record<string, string>> = {},
+  { answersClose = true } = {},
+): RawEngine {
   const socket = connect(port, '127.0.0.1');
   const packets: string[] = [];
   let buffer: Buffer = Buffer.alloc(0);
@@ -57,7 +62,7 @@ export function openEngine(port: number, path = PATH, headers: Readonly<Record<s
     for (let frame = readFrame(buffer); frame; frame = readFrame(buffer)) {
       buffer = buffer.subarray(frame.end);
       if (frame.opcode === 1) packets.push(frame.payload.toString());
-      if (frame.opcode === 8) socket.end();
+      if (frame.opcode === 8 && answersClose) socket.end();
     }
   });
   return {

@@ -87,8 +87,8 @@ export interface StoredMessage {
   readonly seq: number;
   readonly owner: string;
   readonly message: string;
-  readonly clientId?: string;
-  readonly inReplyTo?: string;
+  readonly clientId?: string | undefined;
+  readonly inReplyTo?: string | undefined;
 }
 
 /** The room's whole log, oldest first. */

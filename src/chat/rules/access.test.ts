@@ -48,9 +48,25 @@ const TABLE = [
   ['private', undefined, undefined, admin, '-', '-', 'not_a_member'],
   ['public', undefined, ban, admin, '-', '-', 'not_a_member'],
   ['private', 'member', undefined, admin, '-', '-', '-'],
-  ['private', undefined, undefined, accountOf('b', { roles: ['bot'] }), 'invalid_chatroom', 'invalid_chatroom', 'invalid_chatroom'],
+  [
+    'private',
+    undefined,
+    undefined,
+    accountOf('b', { roles: ['bot'] }),
+    'invalid_chatroom',
+    'invalid_chatroom',
+    'invalid_chatroom',
+  ],
   ['public', undefined, undefined, accountOf('b', { roles: ['bot'] }), '-', '-', 'not_a_member'],
-  ['public', 'member', undefined, accountOf('s', { roles: ['service'] }), 'role_required', 'role_required', 'role_required'],
+  [
+    'public',
+    'member',
+    undefined,
+    accountOf('s', { roles: ['service'] }),
+    'role_required',
+    'role_required',
+    'role_required',
+  ],
   ['public', 'member', undefined, accountOf('n', { roles: [] }), 'role_required', 'role_required', 'role_required'],
 ] as const;
 
@@ -71,7 +87,10 @@ describe('access', () => {
 
   it('says until when a ban lasts', async () => {
     const until = Date.UTC(2030, 0, 1);
-    const { message } = await refusal('banned', readRoom(chatOf(viewOf('public', undefined, { user: 'u', until })), user, 'r'));
+    const { message } = await refusal(
+      'banned',
+      readRoom(chatOf(viewOf('public', undefined, { user: 'u', until })), user, 'r'),
+    );
     assert.match(message, /2030-01-01T00:00:00\.000Z/);
   });
 

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ChatSettings } from '../chat.ts';
 import { ChatError, invalidFields } from '../errors.ts';
 import type { Image, MessageType } from '../model.ts';
+import { textType } from './text-type.ts';
 
 /** What an edge hands to `postMessage`; shapes were checked there, meaning is checked here. */
 export interface Draft {
@@ -12,8 +13,6 @@ export interface Draft {
   readonly inReplyTo?: string | undefined;
   readonly meta?: Readonly<Record<string, unknown>> | undefined;
 }
-
-export const textType = (text: string): 1 | 2 => (/^(?:https?|ftp):\/\//.test(text) ? 2 : 1);
 
 export function assertTextSize(text: string, settings: Pick<ChatSettings, 'messageBytes'>): void {
   if (Buffer.byteLength(text) > settings.messageBytes) {
@@ -73,13 +72,14 @@ export function parseDraft(draft: Draft, settings: ChatSettings): ParsedDraft {
   return { type: 1, text, command: { word, args: text.slice(command[0].length).trim() } };
 }
 
-/** Keys in one order at every depth: equal facts give equal text. */
+/** Keys in one order at every depth: equal facts give equal text, and an object none that an array gives. */
 function canonical(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(canonical);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.entries(value)
+  const entries = Object.entries(value)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, inner]) => [key, canonical(inner)]);
+  return { entries };
 }
 
 /** Tells a replay from a conflict: SHA-256 over message, image, inReplyTo and meta as sent, 128 bits of it. */
