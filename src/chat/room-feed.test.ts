@@ -462,7 +462,7 @@ describe('RoomFeed', () => {
         assert.deepEqual(tail, log.kept.slice(-tail.length));
         assert.equal(clock.waiting, 0, 'nothing is waited for');
       });
-    });
+    }, 30_000);
 
     it('delivers all permutations of a few events alike', async () => {
       await forSeeds(60, async (random) => {

@@ -1,8 +1,5 @@
 import cluster from 'node:cluster';
-import { mkdtemp, rm } from 'node:fs/promises';
 import type { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { AggregatorRegistry, type Registry } from 'prom-client';
 import type { Config } from '../config/parse-config.ts';
 import { ClusterBusRelay } from '../drivers/bus/cluster/cluster-bus-relay.ts';
@@ -17,6 +14,7 @@ import type { Resources } from '../platform/resources.ts';
 import { refuseUpgrade, stopReading } from '../realtime/session-router.ts';
 import { choosePort } from './choose-port.ts';
 import { type ClusterState, isHandOver, TOPICS } from './cluster-state.ts';
+import { openSocketFolder, removeFolder } from './socket-folder.ts';
 import { systemClock } from './system-clock.ts';
 import { type PooledWorker, WorkerPool } from './worker-pool.ts';
 
@@ -38,9 +36,7 @@ export async function startPrimary(
   onReady: (url: string) => void,
 ): Promise<Primary> {
   const writer = held.own('store', await SqliteWriter.open(config.store.dir), (it) => it.close());
-  const sockets = held.own('sockets', await mkdtemp(join(tmpdir(), 'parley-')), (it) =>
-    rm(it, { recursive: true, force: true }),
-  );
+  const sockets = held.own('sockets', await openSocketFolder(), removeFolder);
   const metrics = createPrimaryMetrics(() => writer.stats);
   const relay = new ClusterBusRelay();
   const presence = new ClusterPresenceTable();

@@ -11,7 +11,7 @@ import { TestBed } from '../support/test-bed.ts';
 
 const CLIENTS = 40;
 const ROOMS = 4;
-const KILLS = 5;
+const KILLS = 4;
 const SENT_BETWEEN = 200;
 const SEED = Number(process.env.LOAD_SEED ?? Math.floor(Math.random() * 1e9));
 

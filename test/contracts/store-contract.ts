@@ -658,7 +658,7 @@ export function storeContract(driver: string, open: () => Promise<OpenStore>): v
         await expect(store.putCommand(newCommand(id))).rejects.toMatchObject({ code: 'try_again' });
         await store.giveUpCommand(many[0]?.id ?? '');
         expect(await store.putCommand(newCommand(id))).toMatchObject({ replayed: false });
-      });
+      }, 30_000);
 
       it('is given up once', async () => {
         const { id } = await room();

@@ -47,7 +47,7 @@ export class ChatClient implements CheckedClient {
   /** The worker of each connection, in order. */
   readonly nodes: string[] = [];
   /** When and why connections ended, but not by {@link close}. */
-  readonly cuts: { at: number; reason: string; transport: string }[] = [];
+  readonly cuts: { at: number; node: string; reason: string }[] = [];
   readonly refusals: Error[] = [];
   readonly #rooms = new Map<string, RoomJournal>();
   #connections = 0;
@@ -66,7 +66,7 @@ export class ChatClient implements CheckedClient {
     this.socket.on('disconnect', (reason, details) => {
       if (this.#closed) return;
       const said = details === undefined ? '' : `: ${'description' in details ? details.description : details.message}`;
-      this.cuts.push({ at: performance.now(), reason: `${reason}${said}`, transport: this.transport });
+      this.cuts.push({ at: performance.now(), node: this.node, reason: `${reason}${said}` });
     });
     this.socket.on('connect_error', (error) => this.refusals.push(error));
     this.socket.onAny((event: string, payload: Push['payload']) => {
