@@ -12,7 +12,7 @@ import { type Answer, Away, requestAccount } from './account-request.ts';
 const AT_A_TIME = 50;
 const WAITING = 10_000;
 /** From the call to its answer, waiting for a turn included: a client is told within 2 s. */
-const PATIENCE_MS = 1900;
+const PATIENCE_MS = 1600;
 const LONGEST_REQUEST_MS = 1500;
 const FAILURES_TO_OPEN = 5;
 const OPEN_MS = 10_000;
