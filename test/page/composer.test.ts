@@ -92,9 +92,12 @@ describe('the composer', () => {
     await ann.write('/nobody knows this');
     const refused = ann.by('pending').and(ann.page.locator('[data-phase=failed]'));
     await refused.getByText('No bot knows that command').waitFor();
-    await refused.getByTestId('retry').click();
+    // While a notice is shown, which must not lie over what is pressed next.
+    await choose('notes.txt', 'text/plain', Buffer.from('no picture'));
+    await ann.toast('“notes.txt” is no picture');
+    await refused.getByTestId('retry').click({ timeout: 2000 });
     await refused.getByText('No bot knows that command').waitFor();
-    await refused.getByTestId('discard').click();
+    await refused.getByTestId('discard').click({ timeout: 2000 });
     await refused.waitFor({ state: 'detached' });
 
     await ann.write('/hello=Ada');

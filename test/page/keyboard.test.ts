@@ -45,11 +45,11 @@ describe('with the keyboard alone', () => {
       const box = at.getBoundingClientRect();
       const style = getComputedStyle(at);
       const frame = at.closest('.composer');
-      const accent = getComputedStyle(document.querySelector('.send') ?? at).backgroundColor;
+      const accent = getComputedStyle(document.querySelector('.send')).backgroundColor;
       const outlined = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
       return {
-        name: at.id || at.getAttribute('aria-label') || at.textContent || at.tagName,
-        marked: outlined || (frame !== null && getComputedStyle(frame).borderTopColor !== 'rgb(228, 224, 215)'),
+        name: at === document.body ? 'BODY' : at.id || at.getAttribute('aria-label') || at.textContent || at.tagName,
+        marked: outlined || (frame !== null && getComputedStyle(frame).borderTopColor === accent),
         inSight: box.width > 0 && box.right > 0 && box.left < innerWidth && box.bottom > 0 && box.top < innerHeight,
       };
     })()`);

@@ -1,13 +1,18 @@
 import assert from 'node:assert/strict';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
+import type { Locator } from 'playwright-core';
 import { TestBrowser } from '../support/browser.ts';
-import { eventually } from '../support/eventually.ts';
 import { createGuest, createRoom, expectStatus, joinRoom, rest } from '../support/rest.ts';
 import type { SpawnedServer } from '../support/spawn-server.ts';
 import type { Tab } from '../support/tab.ts';
 import { TestBed } from '../support/test-bed.ts';
 
-const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true };
+const PHONE = {
+  viewport: { width: 360, height: 740 },
+  isMobile: true,
+  hasTouch: true,
+  reducedMotion: 'reduce',
+} as const;
 const LONG = 'Rhabarberbarbarabar'.repeat(4);
 
 describe('the layout', () => {
@@ -49,8 +54,13 @@ describe('the layout', () => {
     const at = `/v1/chat/rooms/${room}`;
     const { token } = host;
     await expectStatus(200, rest(server.url, `PATCH ${at}`, { token, body: { topic: `${LONG} ${LONG}` } }));
-    for (const message of [LONG.repeat(5), `https://example.org/${LONG}?${LONG}`, 'short', 'مرحبا بالعالم'])
-      await expectStatus(201, rest(server.url, `POST ${at}/messages`, { token, body: { message } }));
+    const texts = [LONG.repeat(5), `https://example.org/${LONG}?${LONG}`, 'short', 'مرحبا بالعالم'];
+    let inReplyTo: string | undefined;
+    for (const message of texts) {
+      const body = { message, ...(inReplyTo === undefined ? {} : { inReplyTo }) };
+      const sent = await expectStatus(201, rest<{ id: string }>(server.url, `POST ${at}/messages`, { token, body }));
+      inReplyTo = sent.body.id;
+    }
 
     const tab = await browser.tab(server.url, PHONE);
     assert.deepEqual(await overflowing(tab), []);
@@ -66,6 +76,7 @@ describe('the layout', () => {
     await tab.composer.fill(`${LONG} `.repeat(4));
     await tab.by('send').tap();
     await tab.page.locator('li[data-seq="5"]').waitFor();
+    assert.equal(await tab.by('quote').count(), 3);
     assert.deepEqual(await overflowing(tab), []);
     assert.equal((await tab.box(tab.by('composer-input'))).width > 180, true);
 
@@ -81,6 +92,10 @@ describe('the layout', () => {
     await tab.by('create-room').tap();
     await tab.by('create-room-form').waitFor();
     assert.deepEqual(await overflowing(tab), []);
+    await tab.by('room-name').fill('Pocket');
+    await tab.by('create-room-form').getByTestId('submit').tap();
+    await tab.isIn('Pocket');
+    await tab.page.locator('#rooms').waitFor({ state: 'hidden' });
   }, 30_000);
 
   it('keeps rooms and members of a phone in drawers', async () => {
@@ -91,23 +106,20 @@ describe('the layout', () => {
     await joinRoom(server.url, await tab.token(), room);
     const rooms = tab.page.locator('#rooms');
     const members = tab.page.locator('#members');
-    const inside = async (drawer: typeof rooms): Promise<boolean> => {
-      const { x, width } = await tab.box(drawer);
-      return x >= 0 && x + width <= PHONE.viewport.width;
-    };
-    const shut = (drawer: typeof rooms) => drawer.waitFor({ state: 'hidden' });
+    const shut = (drawer: Locator) => drawer.waitFor({ state: 'hidden' });
     await shut(rooms);
     await shut(members);
 
     await tab.by('open-rooms').tap();
-    await eventually('the rooms slide in', () => inside(rooms));
+    await rooms.waitFor();
+    assert.deepEqual(await overflowing(tab), []);
     assert.deepEqual(await tab.unnamedControls(), []);
     await tab.page.keyboard.press('Escape');
     await shut(rooms);
     assert.equal(await tab.by('open-rooms').evaluate((it) => it.matches(':focus')), true);
 
     await tab.by('open-members').tap();
-    await eventually('the members slide in', () => inside(members));
+    await members.waitFor();
     await tab.member('Host').waitFor();
     assert.deepEqual(await overflowing(tab), []);
     // Beside it.
@@ -115,7 +127,7 @@ describe('the layout', () => {
     await shut(members);
 
     await tab.by('open-members').tap();
-    await eventually('the members slide in', () => inside(members));
+    await members.waitFor();
     await members.getByRole('button', { name: 'Close the list of members' }).tap();
     await shut(members);
 

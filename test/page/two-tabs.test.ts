@@ -71,7 +71,6 @@ describe('two tabs on two workers', () => {
     server = await bed.again(server);
     await ann.online(BACK_MS);
     await ben.online(BACK_MS);
-    for (const tab of [ann, ben]) tab.serverIsAway = false;
     for (const tab of [ann, ben]) await tab.sees('written while away');
     await ben.by('pending').waitFor({ state: 'detached' });
     await ann.write('welcome back');
@@ -83,6 +82,7 @@ describe('two tabs on two workers', () => {
     assert.deepEqual(await ann.shown(), log);
     assert.deepEqual(await ben.shown(), log);
     for (const tab of [ann, ben]) assert.equal(await tab.by('banner').isVisible(), false);
+    for (const tab of [ann, ben]) tab.serverIsAway = false;
   }, 60_000);
 
   it('see one another go and come', async () => {

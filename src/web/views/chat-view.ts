@@ -23,9 +23,10 @@ export function chatView(chat: Chat, signOut: () => void): { element: HTMLElemen
   const closeDrawer = (): void => {
     if (shell.dataset.drawer === undefined) return;
     delete shell.dataset.drawer;
+    // What is inert takes no focus.
+    guard();
     opener?.focus();
     opener = undefined;
-    guard();
   };
   const toggle = (which: Drawer): void => {
     if (!isDrawer(which)) {
@@ -118,6 +119,7 @@ export function chatView(chat: Chat, signOut: () => void): { element: HTMLElemen
   document.addEventListener('keydown', keys);
   narrow.addEventListener('change', guard);
   medium.addEventListener('change', guard);
+  const offSelected = chat.store.watch((it) => it.selected, closeDrawer);
   const off = chat.store.watch(
     (it) => selectedRoom(it) !== undefined || it.view !== undefined,
     (open) => {
@@ -135,6 +137,7 @@ export function chatView(chat: Chat, signOut: () => void): { element: HTMLElemen
       narrow.removeEventListener('change', guard);
       medium.removeEventListener('change', guard);
       off();
+      offSelected();
       timeline.close();
     },
   };

@@ -66,7 +66,10 @@ export function createRoomDialog(chat: Chat): void {
     );
     submitting(form, async () => {
       const room = { name: name.value, topic: topic.value, visibility: visibilityOf(visibility) };
-      if (await chat.createRoom(room)) close();
+      if (!(await chat.createRoom(room))) return;
+      close();
+      // The focus is back at the button that opened this; the next thing to do is to write.
+      if (matchMedia('(hover: hover)').matches) document.getElementById('composer-input')?.focus();
     });
     return [form];
   });
