@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { newId } from '../dist/chat/new-id.js';
 import { SqliteStore } from '../dist/drivers/store/sqlite/sqlite-store.js';
 import { Link } from '../dist/platform/link.js';
 import { TOPICS } from '../dist/start/cluster-state.js';
@@ -22,7 +23,7 @@ const endsAt = startedAt + Number(process.env.BENCH_SECONDS) * 1000;
 
 async function appendOn(lane) {
   for (let n = 0; performance.now() < endsAt; n += 1) {
-    const id = randomUUID();
+    const id = newId(Date.now()); // as the server does
     const at = performance.now();
     await store.append({
       id,
