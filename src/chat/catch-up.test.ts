@@ -52,6 +52,30 @@ describe('catchUp', () => {
     assert.deepEqual(cursorOf({ seq: 3, rev: 1 }), { seq: 3, rev: 1 });
   });
 
+  it('reads no messages for rooms that come after the bytes ran out', async () => {
+    const rooms = [room, await roomOf(timed.chat, ana), await roomOf(timed.chat, ana)];
+    for (const it of rooms) await postMany(1, undefined, it);
+    const { store } = timed.chat;
+    const messages = store.messages.bind(store);
+    const read: string[] = [];
+    store.messages = (it, window) => {
+      read.push(it);
+      return messages(it, window);
+    };
+    const cursors = new Map(rooms.map((it) => [it, { seq: 0 }]));
+    const answer = await catchUp(timed.chat, ana, cursors, undefined, { bytes: 1 });
+    assert.deepEqual(read, [room]);
+    const found = rooms.map((it) => answer.get(it)).filter(isOpen);
+    assert.deepEqual(
+      found.map((it) => [it.messages.length, it.hasMore]),
+      [
+        [1, false],
+        [0, true],
+        [0, true],
+      ],
+    );
+  });
+
   it('pages by the limit, as it is applied', async () => {
     await postMany(250);
     assert.equal((await ask({ seq: 0 })).messages.length, 50);

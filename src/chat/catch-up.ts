@@ -101,7 +101,9 @@ async function catchUpRoom(
   const from = Math.max(cursor.seq + 1, room.firstSeq);
   // Closed at the head that was read: what comes later is the next call's.
   const to = Math.min(room.headSeq, from + limit - 1);
-  const messages = from > to ? [] : await chat.store.messages(id, { from, to, order: 'asc', limit });
+  // Nothing is read that could not be handed over: hundreds of rooms may come after the bytes ran out.
+  const empty = from > to || budget.bytes <= 0;
+  const messages = empty ? [] : await chat.store.messages(id, { from, to, order: 'asc', limit });
   const changes = changesWanted(cursor, room.rev)
     ? await chat.store.changedSince(id, cursor.rev ?? 0, CHANGED_MAX)
     : undefined;

@@ -80,6 +80,9 @@ export class ChatError extends Error {
 export const invalidFields = (detail: string, ...fields: string[]): ChatError =>
   new ChatError('invalid_fields', detail, { data: { fields } });
 
+export const idempotencyConflict = (): ChatError =>
+  new ChatError('idempotency_conflict', 'this clientId was used with another body; choose a new one');
+
 export const noSuchRoom = (): ChatError => new ChatError('invalid_chatroom', 'there is no room with this id');
 
 /** For a dependency that is away: the caller may send the same again. */
@@ -92,6 +95,8 @@ interface PackedError {
   readonly status?: number;
   readonly retryAfterMs?: number | undefined;
   readonly data?: Readonly<Record<string, unknown>> | undefined;
+  /** For the log of the process that asked: the one that failed does not write it. */
+  readonly cause?: string | undefined;
 }
 
 /** Errors as they cross between processes: a {@link ChatError} arrives as one, anything else as a plain Error. */
@@ -99,17 +104,23 @@ export const errorCodec = {
   pack(error: unknown): PackedError {
     if (error instanceof ChatError) {
       const { code, message: detail, status, retryAfterMs, data } = error;
-      return { code, detail, status, retryAfterMs, data };
+      return { code, detail, status, retryAfterMs, data, cause: textOf(error.cause) };
     }
-    return { detail: error instanceof Error ? error.message : String(error) };
+    return { detail: error instanceof Error ? error.message : String(error), cause: textOf(error) };
   },
   unpack(packed: unknown): Error {
-    const { code, detail, status, retryAfterMs, data } = packed as PackedError;
-    if (code === undefined) return new Error(detail);
+    const { code, detail, status, retryAfterMs, data, cause } = packed as PackedError;
+    if (code === undefined) return new Error(detail, cause === undefined ? undefined : { cause });
     return new ChatError(code, detail, {
       ...(status === undefined ? {} : { status }),
       ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
       ...(data === undefined ? {} : { data }),
+      cause,
     });
   },
 };
+
+function textOf(cause: unknown): string | undefined {
+  if (cause === undefined) return undefined;
+  return cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+}

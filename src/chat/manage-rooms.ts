@@ -4,7 +4,7 @@ import { ChatError, invalidFields } from './errors.ts';
 import type { Account, Room, RoomId, RoomView, Visibility } from './model.ts';
 import { iso } from './ports/clock.ts';
 import type { RoomPatch } from './ports/store.ts';
-import { assertChatRole, assertRank, seeRoom } from './rules/access.ts';
+import { assertChatRole, assertRank, isAdmin, seeRoom } from './rules/access.ts';
 import { nameKey, roomName } from './rules/room-name.ts';
 
 export interface RoomInput {
@@ -128,7 +128,7 @@ export async function listRooms(
       ...(await chat.store.listRooms({
         user: caller.user,
         scope,
-        all: caller.roles.includes('admin'),
+        all: isAdmin(caller),
         limit: left,
         ...(query.q ? { q: nameKey(query.q) } : {}),
         ...(start && start[0] === scope ? { after: { nameKey: start[1], id: start[2] } } : {}),

@@ -74,10 +74,14 @@ async function put(chat: Chat, command: Command): ReturnType<Chat['store']['putC
   }
 }
 
+/** Whether an answer would still be shown. */
+export const isAwaited = (chat: Pick<Chat, 'clock'>, { deadline }: Command): boolean =>
+  chat.clock.now() <= deadline + LATE_MS;
+
 /** Runs a command if it is stored and its answer could still be shown. Resolves whether it is stored. */
 async function takeUp(chat: Chat, id: string): Promise<boolean> {
   const command = await chat.store.command(id);
-  if (command && chat.clock.now() <= command.deadline + LATE_MS) runCommand(chat, command);
+  if (command && isAwaited(chat, command)) runCommand(chat, command);
   return command !== undefined;
 }
 

@@ -1,5 +1,5 @@
 import type { Chat } from './chat.ts';
-import { ChatError, invalidFields } from './errors.ts';
+import { ChatError, idempotencyConflict, invalidFields } from './errors.ts';
 import { keepTrying } from './keep-trying.ts';
 import type { Account, Message, NewMessage, Receipt, RoomId, RoomView } from './model.ts';
 import { newId } from './new-id.ts';
@@ -124,10 +124,8 @@ async function assertReplyTarget(chat: Chat, room: RoomId, target: string | unde
 const messageKey = (caller: Account): string => `messages:${caller.user}`;
 const slowKey = (caller: Account, view: RoomView): string => `slow:${view.room.id}:${caller.user}`;
 
-const slowRate = (caller: Account, { room, role }: RoomView) =>
-  room.slowModeMs > 0 && !hasRank(role === undefined ? { room } : { room, role }, caller, 'moderator')
-    ? { count: 1, windowMs: room.slowModeMs }
-    : null;
+const slowRate = (caller: Account, view: RoomView) =>
+  view.room.slowModeMs > 0 && !hasRank(view, caller, 'moderator') ? { count: 1, windowMs: view.room.slowModeMs } : null;
 
 async function takeLimits(chat: Chat, caller: Account, view: RoomView): Promise<ChatError | undefined> {
   const { limits, settings } = chat;
@@ -160,9 +158,7 @@ async function replayOf(
   if (draft.clientId === undefined) return undefined;
   const found = await chat.store.findReceipt(room, caller.user, draft.clientId);
   if (!found) return undefined;
-  if (found.fingerprint !== fingerprint) {
-    throw new ChatError('idempotency_conflict', 'this clientId was used with another body; choose a new one');
-  }
+  if (found.fingerprint !== fingerprint) throw idempotencyConflict();
   if (found.seq === undefined) {
     return { kind: 'command', id: found.id, command: parsed.command?.word ?? '', replayed: true };
   }

@@ -3,7 +3,7 @@ import { ChatError } from './errors.ts';
 import type { Command, Receipt } from './model.ts';
 import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
-import { LATE_MS } from './post-command.ts';
+import { isAwaited } from './post-command.ts';
 import { appendMessage } from './post-message.ts';
 import { assertTextSize } from './rules/draft.ts';
 import { textType } from './rules/text-type.ts';
@@ -20,7 +20,7 @@ export interface Reply {
  * it comes too late to be shown; the receipt of another run's answer when that was first.
  */
 export async function postReply(chat: Chat, command: Command, { bot, text, n }: Reply): Promise<Receipt | undefined> {
-  if (chat.clock.now() > command.deadline + LATE_MS) {
+  if (!isAwaited(chat, command)) {
     chat.log.info('a reply came too late', { id: command.id, bot: bot.name });
     return undefined;
   }

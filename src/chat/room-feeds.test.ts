@@ -89,6 +89,19 @@ describe('RoomFeeds', () => {
     assert.deepEqual([...subscribed], ['b'], 'b has another follower');
   });
 
+  it('keeps no room that nobody came to follow, because another one could not be opened', async () => {
+    heads = async (found) => {
+      const read = found();
+      if (read.has('b')) throw tryAgain('the store');
+      return read;
+    };
+    const failing = feeds.follow(['b']).catch(() => {});
+    await assert.rejects(feeds.follow(['a', 'b']));
+    await failing;
+    await clock.advance(LINGER_MS);
+    assert.deepEqual([feeds.size, [...subscribed]], [0, []]);
+  });
+
   it('loses nothing that comes while a room is opened', async () => {
     logOf('a').append();
     let release = (): void => {};

@@ -93,9 +93,7 @@ export class RoomFeeds {
     const held = this.#held.get(room);
     if (!held) return;
     held.followers -= 1;
-    if (held.followers === 0) {
-      held.cancelLinger = this.#ports.clock.after(LINGER_MS, () => this.drop(room));
-    }
+    if (held.followers === 0) this.#linger(room);
   }
 
   /** The room is gone, or nobody follows it any more. */
@@ -138,6 +136,11 @@ export class RoomFeeds {
     for (const room of [...this.#held.keys()]) this.drop(room);
   }
 
+  #linger(room: RoomId): void {
+    const held = this.#held.get(room);
+    if (held) held.cancelLinger = this.#ports.clock.after(LINGER_MS, () => this.drop(room));
+  }
+
   async #open(rooms: readonly RoomId[]): Promise<void> {
     const { store, bus, clock, deliver, repaired } = this.#ports;
     const suspicions = this.#suspicions;
@@ -162,6 +165,8 @@ export class RoomFeeds {
       };
       const feed = new RoomFeed(room, head, { source, clock, repaired, deliver: (event) => deliver(room, event) });
       this.#held.set(room, { feed, followers: 0, cancelLinger: undefined });
+      // Whoever asked for it may not come: another room of the same call could not be opened.
+      this.#linger(room);
       const early = this.#early.get(room) ?? [];
       this.#early.delete(room);
       for (const event of early) this.take(room, event);

@@ -1,14 +1,19 @@
 import type { Rate, Taken } from './ports/limits.ts';
 
+const SWEEP_MS = 30_000;
+
 /**
  * "At most `count` in any `windowMs`", exactly: the times of the last `count` events of each key (a sliding log). Fixed
  * windows, as rate limit libraries count them, let twice as many through around a window's end.
  */
 export class SlidingWindow {
   readonly #taken = new Map<string, { times: number[]; windowMs: number }>();
+  #sweptAt = 0;
 
+  /** `now` in milliseconds. */
   take(key: string, rate: Rate, now: number): Taken {
     if (rate === null) return { ok: true };
+    if (now - this.#sweptAt > SWEEP_MS) this.sweep(now);
     let entry = this.#taken.get(key);
     if (!entry) {
       entry = { times: [], windowMs: rate.windowMs };
@@ -26,8 +31,9 @@ export class SlidingWindow {
     this.#taken.get(key)?.times.pop();
   }
 
-  /** Forgets keys whose windows are over; call it now and then. */
+  /** Forgets keys whose windows are over; done by itself every now and then. */
   sweep(now: number): void {
+    this.#sweptAt = now;
     for (const [key, { times, windowMs }] of this.#taken) {
       if ((times.at(-1) ?? 0) <= now - windowMs) this.#taken.delete(key);
     }

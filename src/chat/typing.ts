@@ -3,8 +3,6 @@ import type { Account, RoomId } from './model.ts';
 import { memberRoom } from './rules/access.ts';
 import { SlidingWindow } from './sliding-window.ts';
 
-const SWEEP_MS = 30_000;
-
 /**
  * Who is typing: best effort, never stored. Throttled on the node that hears it (a shared count would cost more than the
  * event), and off by itself when nothing more is heard.
@@ -13,23 +11,16 @@ export class Typing {
   readonly #chat: Chat;
   readonly #window = new SlidingWindow();
   readonly #off = new Map<string, () => void>();
-  #swept: number;
 
   constructor(chat: Chat) {
     this.#chat = chat;
-    this.#swept = chat.clock.now();
   }
 
   async show(caller: Account, room: RoomId, status: 0 | 1): Promise<void> {
     await memberRoom(this.#chat, caller, room);
     const key = JSON.stringify([room, caller.user]);
     const { clock, settings } = this.#chat;
-    const now = clock.now();
-    if (now - this.#swept > SWEEP_MS) {
-      this.#window.sweep(now);
-      this.#swept = now;
-    }
-    if (status === 1 && !this.#window.take(key, settings.typing, now).ok) return;
+    if (status === 1 && !this.#window.take(key, settings.typing, clock.now()).ok) return;
     this.#off.get(key)?.();
     this.#off.delete(key);
     if (status === 1) {

@@ -39,16 +39,13 @@ interface Pending {
 const STUCK_BATCHES = 64;
 const SWEEP_MS = 250;
 
-/** Raised when what one process says to the other changes its meaning: both ends must run the same. */
-export const LINK_VERSION = 1;
-
+/** The key keeps it apart from whatever else crosses the channel. */
 interface Envelope {
-  readonly parley: number;
-  readonly items: readonly Item[];
+  readonly parley: readonly Item[];
 }
 
 const isEnvelope = (message: unknown): message is Envelope =>
-  typeof message === 'object' && message !== null && 'parley' in message && 'items' in message;
+  typeof message === 'object' && message !== null && 'parley' in message && Array.isArray(message.parley);
 
 /**
  * Calls and notices between two processes. Everything said within one turn of the event loop crosses as one message,
@@ -75,7 +72,7 @@ export class Link {
     this.#sweep = setInterval(() => this.#rejectOverdue(), SWEEP_MS);
     this.#sweep.unref();
     channel.onMessage((message) => {
-      if (isEnvelope(message)) for (const item of message.items) this.#take(item);
+      if (isEnvelope(message)) for (const item of message.parley) this.#take(item);
     });
     channel.onClose(() => this.close());
   }
@@ -142,7 +139,7 @@ export class Link {
   #flush(): void {
     this.#scheduled = false;
     if (this.#closed || this.#outgoing.length === 0 || this.#unsent >= STUCK_BATCHES) return;
-    const envelope: Envelope = { parley: LINK_VERSION, items: this.#outgoing };
+    const envelope: Envelope = { parley: this.#outgoing };
     this.#outgoing = [];
     this.#unsent += 1;
     this.#channel.send(envelope, () => {

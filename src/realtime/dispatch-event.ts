@@ -1,5 +1,6 @@
 import type { z } from 'zod';
-import { ChatError, ERRORS, type ErrorCode, invalidFields } from '../chat/errors.ts';
+import { ChatError, ERRORS, type ErrorCode } from '../chat/errors.ts';
+import { inputError } from '../chat/input-error.ts';
 import { CLIENT_EVENTS, type ClientEvent, type FailedAck } from '../wire/socket.ts';
 import type { EventContext, EventHandler } from './event-context.ts';
 import { EVENT_HANDLERS } from './events/index.ts';
@@ -21,17 +22,11 @@ function bind<E extends ClientEvent>(name: E, handler: EventHandler<E>): BoundEv
     name,
     run: (context, session, payload, reply) => {
       const parsed = schema.safeParse(payload);
-      if (!parsed.success) throw fieldsError(parsed.error);
+      if (!parsed.success) throw inputError(parsed.error.issues, 'payload');
       // The schema of E's row made it: what it accepts is ParsedOf<E>.
       return handler(context, session, parsed.data as Parameters<EventHandler<E>>[2], reply);
     },
   };
-}
-
-function fieldsError(error: z.ZodError): ChatError {
-  const issues = error.issues.map((it) => ({ path: it.path.join('.') || 'payload', message: it.message }));
-  const detail = issues.slice(0, 5).map((it) => `${it.path}: ${it.message}`);
-  return invalidFields(detail.join('; '), ...new Set(issues.map((it) => it.path)));
 }
 
 const names = Object.keys(CLIENT_EVENTS) as ClientEvent[];

@@ -1,5 +1,4 @@
 import type { Chat } from '../chat/chat.ts';
-import type { TokenWatch } from '../chat/token-watch.ts';
 import type { Typing } from '../chat/typing.ts';
 import type { ClientEvent, DoneAckOf, ParsedOf } from '../wire/socket.ts';
 import type { Session } from './session.ts';
@@ -7,11 +6,10 @@ import type { Session } from './session.ts';
 export interface EventContext {
   readonly chat: Chat;
   readonly typing: Typing;
-  readonly tokens: TokenWatch;
   /** Sends what rooms hold back: an answer that says where a room stands goes out behind all of it. */
   readonly flush: () => void;
-  /** Watches the session's (new) token and tells the client who it is. */
-  readonly holdToken: (session: Session, token: string) => void;
+  /** Watches the session's new token instead, and tells the client who it is. */
+  readonly renewToken: (session: Session, token: string) => void;
 }
 
 /**

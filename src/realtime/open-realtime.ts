@@ -2,6 +2,7 @@ import type { Server as HttpServer } from 'node:http';
 import { Server } from 'socket.io';
 import type { Chat } from '../chat/chat.ts';
 import { ChatError, ERRORS, type ErrorCode } from '../chat/errors.ts';
+import { keepTrying } from '../chat/keep-trying.ts';
 import { iso } from '../chat/ports/clock.ts';
 import { presentRoomPush } from '../chat/present-room.ts';
 import { TokenWatch } from '../chat/token-watch.ts';
@@ -13,6 +14,7 @@ import { dispatchEvent, toChatError } from './dispatch-event.ts';
 import type { EventContext } from './event-context.ts';
 import { closeSession, type OpenedSession, openSession } from './open-session.ts';
 import { originAllowed } from './origin.ts';
+import { reconcileSessions } from './reconcile-sessions.ts';
 import { RoomWriter } from './room-writer.ts';
 import type { Session } from './session.ts';
 import { sessionId } from './session-router.ts';
@@ -88,11 +90,18 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
   const sessions = new Sessions(chat);
   const tokens = new TokenWatch(chat, options.revalidateMs);
   const writer = new RoomWriter(namespace, observe.delivered);
-  const context: EventContext = { chat, tokens, typing: new Typing(chat), holdToken, flush: () => writer.flush() };
+  const context: EventContext = { chat, typing: new Typing(chat), renewToken, flush: () => writer.flush() };
 
   chat.hub.listen({
     onRoom: (room, event) => writer.write(room, event),
     onNode: (event) => applyNodeEvent({ chat, namespace, sessions, tokens }, event),
+  });
+  chat.hub.onSuspect(() => {
+    const step = async (): Promise<boolean> => {
+      await reconcileSessions(chat, sessions);
+      return true;
+    };
+    keepTrying(chat.clock, 0, step, (cause) => chat.log.error('memberships could not be compared', { cause }));
   });
   chat.presence.onGone((users) => {
     for (const user of users) void tellGone(chat, namespace, user);
@@ -106,7 +115,7 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
     const refuse = (cause: unknown): void => next(connectError(chat, cause));
     if (seats.has(conn)) return refuse(new ChatError('invalid_operation', 'this connection has its session already'));
     seats.add(conn);
-    openSession(chat, sessions, socket, options.allowQueryToken).then(
+    openSession(chat, sessions, socket, options.allowQueryToken, watchToken).then(
       (it) => {
         opened.set(socket, it);
         next();
@@ -120,7 +129,7 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
   namespace.on('connection', (socket) => {
     const found = opened.get(socket);
     if (!found || draining) return closeConnection(socket.conn);
-    const { session, token, visible, next, batch } = found;
+    const { session, visible, next, batch } = found;
     observe.connected(1);
     void socket.join(rooms.user(session.account.user));
     socket.onAny((event: unknown, ...args: unknown[]) => {
@@ -134,7 +143,7 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
       closeConnection(socket.conn);
     });
     guard.watch(session);
-    holdToken(session, token);
+    tellWho(session, session.expired);
     // In one turn with the feeds as they stand: the next live message of each room is headSeq + 1.
     writer.flush();
     const pushes = visible.map(({ room, role }) => {
@@ -153,21 +162,25 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
     closeConnection(socket.conn);
   });
 
-  function holdToken(session: Session, token: string): void {
+  function renewToken(session: Session, token: string): void {
     if (session.closed) return;
+    watchToken(session, token);
+    tellWho(session, false);
+  }
+
+  function watchToken(session: Session, token: string): void {
     session.releaseToken();
     session.cancelExpiry?.();
     session.cancelExpiry = undefined;
     session.releaseToken = tokens.hold(token, session.account, (end) => {
       if (end === 'revoked') {
-        const detail = 'the token was revoked';
-        session.socket.emit('failure', { event: 'authenticate', error: 1000, code: 'invalid_token', detail });
+        const { error, code, message: detail } = new ChatError('invalid_token', 'the token was revoked');
+        session.socket.emit('failure', { event: 'authenticate', error, code, detail });
       }
       tellWho(session, true);
       const closeMs = end === 'revoked' ? 0 : EXPIRED_GRACE_MS;
       session.cancelExpiry = chat.clock.after(closeMs, () => closeConnection(session.socket.conn));
     });
-    tellWho(session, false);
   }
 
   function tellWho({ socket, account }: Session, expired: boolean): void {

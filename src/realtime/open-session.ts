@@ -11,7 +11,6 @@ import type { ChatSocket } from './socket-types.ts';
 
 export interface OpenedSession {
   readonly session: Session;
-  readonly token: string;
   /** The user's own rooms, then others one may see, {@link LIST_MAX} in all at most. */
   readonly visible: readonly RoomView[];
   /** Where the list goes on. */
@@ -42,6 +41,7 @@ export async function openSession(
   sessions: Sessions,
   socket: ChatSocket,
   allowQueryToken: boolean,
+  watchToken: (session: Session, token: string) => void,
 ): Promise<OpenedSession> {
   const { token, batch } = tokenOf(socket, allowQueryToken);
   const account = await authenticate(chat, token);
@@ -53,9 +53,11 @@ export async function openSession(
   try {
     // Gone while the token was checked: its `close` was before.
     if (socket.conn.readyState !== 'open') throw new ChatError('not_connected', 'the connection is gone');
+    // In one turn with its check: a revocation that comes while the rooms are read finds it.
+    watchToken(session, token ?? '');
     await session.enterListed(await chat.store.roomIdsOf(account.user));
     const { rooms: visible, next } = await listRooms(chat, account, { limit: LIST_MAX });
-    return { session, token: token ?? '', visible, ...(next === undefined ? {} : { next }), batch };
+    return { session, visible, ...(next === undefined ? {} : { next }), batch };
   } catch (cause) {
     closeSession(sessions, session);
     throw cause;

@@ -9,6 +9,8 @@ import { wsTextFrame } from './ws-text-frame.ts';
 const WINDOW_MS = 5;
 /** A window that has grown to this is written at once. */
 const WINDOW_BYTES = 64 * 1024;
+/** Windows of rooms that fell quiet are forgotten about this often. */
+const SWEEP_MS = 30_000;
 
 type LogEvent = 'message' | 'message:updated' | 'message:deleted';
 
@@ -43,6 +45,7 @@ export class RoomWriter {
   readonly #delivered: (sockets: number) => void;
   readonly #windows = new Map<RoomId, RoomWindow>();
   readonly #dirty = new Set<RoomId>();
+  #sweptAt = 0;
 
   constructor(namespace: ChatNamespace, delivered: (sockets: number) => void) {
     this.#namespace = namespace;
@@ -121,17 +124,23 @@ export class RoomWriter {
     const window = this.#windows.get(room);
     if (!window) return;
     window.cancel?.();
-    const { pending } = window;
-    // A room that nobody here follows any more leaves nothing behind.
-    if (!this.#send(room, pending)) this.#windows.delete(room);
+    this.#send(room, window.pending);
     window.pending = [];
     window.bytes = 0;
     window.cancel = undefined;
     window.flushedAt = performance.now();
+    if (window.flushedAt - this.#sweptAt > SWEEP_MS) this.#sweep(window.flushedAt);
   }
 
-  /** False when there was nobody to send to. */
-  #send(room: RoomId, pending: readonly Encoded[]): boolean {
+  /** Where nothing waits and the last flush is long ago, no window is as good as that one. */
+  #sweep(now: number): void {
+    this.#sweptAt = now;
+    for (const [room, { flushedAt }] of this.#windows) {
+      if (!this.#dirty.has(room) && flushedAt + WINDOW_MS <= now) this.#windows.delete(room);
+    }
+  }
+
+  #send(room: RoomId, pending: readonly Encoded[]): void {
     const { adapter, sockets } = this.#namespace;
     // Who reads along and then joins is in both for a moment.
     const ids = new Set(adapter.rooms.get(members(room)));
@@ -147,6 +156,5 @@ export class RoomWriter {
       else for (const { emit } of pending) emit(socket);
     }
     this.#delivered(ids.size * pending.length);
-    return ids.size > 0;
   }
 }

@@ -22,7 +22,7 @@ export interface Commanded {
   readonly command: string;
 }
 
-/** 128 random bits; `randomUUID` is not there on pages that come over plain HTTP. */
+/** The time and 96 random bits; `randomUUID` is not there on pages that come over plain HTTP. */
 export function newClientId(): string {
   // The time in front keeps new keys together in the server's index; the random part makes them differ.
   const time = Date.now().toString(16).padStart(12, '0');

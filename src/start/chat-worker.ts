@@ -133,10 +133,6 @@ export async function startChatWorker(
       version,
     }),
   );
-  // A connection that lives longer than its worker breaks a request: each answer says that it is the last one.
-  server.prependListener('request', (_request, response) => {
-    if (draining) response.setHeader('Connection', 'close');
-  });
 
   const { count, windowMs } = config.limits.messages ?? {};
   const realtime = openRealtime(server, {
@@ -175,6 +171,11 @@ export async function startChatWorker(
   });
   await router.attach(server);
   held.own('router', router, (it) => it.close());
+  // A connection that lives longer than its worker breaks a request: each answer says that it is the last one. In front
+  // of the router: polls that are passed on come over such connections, too.
+  server.prependListener('request', (_request, response) => {
+    if (draining) response.setHeader('Connection', 'close');
+  });
   process.on('message', (message: unknown, socket: unknown) => {
     if (isHandOver(message) && socket) takeOver(server, Buffer.from(message.head), socket as Socket);
   });

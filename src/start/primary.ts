@@ -57,9 +57,11 @@ export async function startPrimary(
     size: config.processes.instances,
     graceMs: config.processes.shutdownGraceMs,
     log,
-    env: () => ({ PARLEY_SOCKETS: sockets, PARLEY_VERSION: version, PORT: String(port) }),
+    env: () => ({ PARLEY_SOCKETS: sockets, PORT: String(port) }),
     onStart: (it) => {
       for (const part of [relay, presence, limits, jobs]) part.attach(it.link);
+      // What it was told while it was stuck was dropped, and nothing may change for long.
+      it.link.onRecovered(() => it.link.tell(TOPICS.state, state));
       it.link.handle(TOPICS.write, (write: Write) => writer.submit(write));
       it.link.handle(TOPICS.metrics, () => collectMetrics(pool, metrics));
       it.worker.on('message', (message: unknown, socket: unknown) => {

@@ -102,6 +102,26 @@ describe('a token that ends', () => {
     await bob.done('chatrooms');
   });
 
+  it('is cut when it is revoked while its socket is let in', async () => {
+    const { store } = test.chat;
+    const roomIdsOf = store.roomIdsOf.bind(store);
+    store.roomIdsOf = async (user) => {
+      test.elsewhere().onNode({ kind: 'revoked', user });
+      return roomIdsOf(user);
+    };
+    const socket = test.open(test.addAccount('ann'));
+    let gone = false;
+    socket.once('disconnect', () => {
+      gone = true;
+    });
+    socket.once('connect_error', () => {
+      gone = true;
+    });
+    socket.connect();
+    await eventually('it is cut', () => gone);
+    await test.assertReleased();
+  });
+
   it('is cut when the account service refuses it, and stays while that is away', async () => {
     const token = test.addAccount('ann');
     const ann = await test.connect('ann', { token });

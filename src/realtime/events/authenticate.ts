@@ -10,6 +10,6 @@ export const onAuthenticate: EventHandler<'authenticate'> = async (context, sess
   }
   assertChatRole(account);
   session.account = account;
-  context.holdToken(session, token);
+  context.renewToken(session, token);
   reply({ error: 0 });
 };

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto';
 import type { BulkheadPolicy, CircuitBreakerPolicy } from 'cockatiel';
 import { bulkhead, ConsecutiveBreaker, circuitBreaker, handleType } from 'cockatiel';
 import { LRUCache } from 'lru-cache';
 import { Pool } from 'undici';
+import { tokenHashOf } from '../../../chat/authenticate.ts';
 import { ChatError } from '../../../chat/errors.ts';
 import type { Account } from '../../../chat/model.ts';
 import type { Accounts } from '../../../chat/ports/accounts.ts';
@@ -70,7 +70,7 @@ export class RemoteAccounts implements Accounts {
 
   async validate(token: string, { fresh = false } = {}): Promise<Account> {
     if (!TOKEN.test(token)) throw refused();
-    const hash = createHash('sha256').update(token).digest('hex');
+    const hash = tokenHashOf(token);
     const cached = fresh ? undefined : this.#cache.get(hash);
     if (cached !== undefined && cached.until > this.#now()) return cached.account;
     // A question under way is no cache: it is at most as old as its time-out, and `forget` takes it out of here.

@@ -55,14 +55,22 @@ export class FolderLock {
   }
 
   release(): void {
-    rmSync(this.#card, { force: true });
+    try {
+      rmSync(this.#card, { force: true });
+    } catch {
+      // It names a process that is gone; the next holder writes its own.
+    }
     this.#db.close();
   }
 
   #write(holder: Holder): void {
     const next = `${this.#card}.new`;
-    writeFileSync(next, `${JSON.stringify(holder)}\n`);
-    renameSync(next, this.#card);
+    try {
+      writeFileSync(next, `${JSON.stringify(holder)}\n`);
+      renameSync(next, this.#card);
+    } catch {
+      // A disk that is full or read-only by now must not end a server: the lock holds without its card.
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import { ChatError, noSuchRoom, tryAgain } from '../../../chat/errors.ts';
+import { idempotencyConflict, noSuchRoom, tryAgain } from '../../../chat/errors.ts';
 import type { Command, Image, Message, NewMessage, Receipt } from '../../../chat/model.ts';
 import { OPEN_COMMANDS_MAX } from '../../../chat/ports/store.ts';
 import type { GuardedDatabase } from './guarded-database.ts';
@@ -24,7 +24,7 @@ export function append(db: GuardedDatabase, message: NewMessage): Receipt {
   const { chatroom, id, owner, createdAt, clientId, image, inReplyTo } = message;
   const place = db.first<{ room: number; seq: number; command: 0 | 1 }>(PLACE, [chatroom, owner, clientId]);
   if (place === undefined) throw noSuchRoom();
-  if (place.command === 1) throw conflict();
+  if (place.command === 1) throw idempotencyConflict();
   const { changes, key } = db.run(APPEND, [
     place.room,
     place.seq,
@@ -50,7 +50,7 @@ export function append(db: GuardedDatabase, message: NewMessage): Receipt {
 function replayed(db: GuardedDatabase, { chatroom, owner, clientId, fingerprint }: NewMessage): Receipt {
   const first = receiptOf(db, chatroom, owner, clientId);
   if (first === undefined) throw new Error('a message was neither stored nor found');
-  if (first.seq === null || first.fingerprint !== fingerprint) throw conflict();
+  if (first.seq === null || first.fingerprint !== fingerprint) throw idempotencyConflict();
   return { id: first.id, seq: first.seq, createdAt: first.createdAt, replayed: true };
 }
 
@@ -88,7 +88,7 @@ export function putCommand(
   const room = requireRoom(db, chatroom);
   const first = receiptOf(db, chatroom, user, clientId);
   if (first !== undefined) {
-    if (first.seq !== null || first.fingerprint !== fingerprint) throw conflict();
+    if (first.seq !== null || first.fingerprint !== fingerprint) throw idempotencyConflict();
     return { id: first.id, createdAt: first.createdAt, replayed: true };
   }
   const open = db.first<{ count: number }>(`SELECT count(*) AS count FROM commands WHERE state = 'open'`)?.count ?? 0;
@@ -141,6 +141,3 @@ function raiseRev(db: GuardedDatabase, room: string): number {
   db.run('UPDATE rooms SET rev = rev + 1 WHERE id = ?', [room]);
   return requireRoom(db, room).rev;
 }
-
-const conflict = (): ChatError =>
-  new ChatError('idempotency_conflict', 'this clientId was used with another body; take a new one');
