@@ -1,6 +1,8 @@
 import type { Chat } from '../chat/chat.ts';
-import type { UserId } from '../chat/model.ts';
+import type { RoomId, UserId } from '../chat/model.ts';
 import type { Session } from './session.ts';
+
+const RETRY_MS = 1000;
 
 /** The sessions of this node by user; tells the presence of the first and the last of each. */
 export class Sessions {
@@ -31,7 +33,7 @@ export class Sessions {
     const { user } = session.account;
     const present = this.#present.get(user) ?? new Set();
     this.#present.set(user, present.add(session));
-    if (present.size === 1) this.#tell(session, 1, this.#chat.presence.enter(user));
+    if (present.size === 1) this.#tell(user, session.rooms, 1);
   }
 
   remove(session: Session): void {
@@ -42,17 +44,22 @@ export class Sessions {
     const present = this.#present.get(user);
     if (!present?.delete(session) || present.size > 0) return;
     this.#present.delete(user);
-    this.#tell(session, 2, this.#chat.presence.exit(user));
+    this.#tell(user, session.rooms, 2);
   }
 
-  #tell(session: Session, status: 1 | 2, changed: Promise<boolean>): void {
-    const { user } = session.account;
-    const { rooms } = session;
-    changed.then(
-      (told) => {
-        if (told) this.#chat.hub.tellAll({ kind: 'status', user, status, rooms });
+  #tell(user: UserId, rooms: readonly RoomId[], status: 1 | 2): void {
+    const { presence, hub, log, clock } = this.#chat;
+    (status === 1 ? presence.enter(user) : presence.exit(user)).then(
+      (changed) => {
+        if (changed) hub.tellAll({ kind: 'status', user, status, rooms });
       },
-      (cause: unknown) => this.#chat.log.warn('presence could not be told', { user, status, cause }),
+      (cause: unknown) => {
+        log.warn('presence could not be told; trying again', { user, status, cause });
+        clock.after(RETRY_MS, () => {
+          // Meanwhile the user may have come back, or gone.
+          if (this.#present.has(user) === (status === 1)) this.#tell(user, rooms, status);
+        });
+      },
     );
   }
 }

@@ -49,7 +49,6 @@ export async function startPrimary(
     state = { ...state, ...next };
     for (const { link } of pool.workers) link.tell(TOPICS.state, state);
   };
-  let listening = 0;
 
   // Structured clone: pictures cross as bytes.
   cluster.setupPrimary({ serialization: 'advanced' });
@@ -74,7 +73,7 @@ export async function startPrimary(
         log.warn('a worker runs another version than the main process: restart the whole server', { version });
         change({ restartWanted: true });
       }
-      listening += 1;
+      const listening = pool.workers.filter((it) => it.listens).length;
       if (state.complete || listening < config.processes.instances) return;
       change({ complete: true });
       const url = urlOf(hello.address, hello.port);

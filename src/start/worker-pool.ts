@@ -20,6 +20,7 @@ export interface PooledWorker {
   readonly listening: Promise<Hello>;
   /** Resolves when the process is gone. */
   readonly gone: Promise<void>;
+  listens: boolean;
   stopping: boolean;
 }
 
@@ -133,11 +134,14 @@ export class WorkerPool {
         reject(new Error('the worker ended before it listened'));
       });
     });
-    const it: PooledWorker = { worker, link, listening, gone, stopping: false };
+    const it: PooledWorker = { worker, link, listening, gone, listens: false, stopping: false };
     this.#workers.add(it);
     onStart(it);
     listening.then(
-      (hello) => onListening(it, hello),
+      (hello) => {
+        it.listens = true;
+        onListening(it, hello);
+      },
       () => {}, // told when it is gone
     );
     worker.once('exit', (code, signal) => {
