@@ -28,7 +28,7 @@ function readConfig(): Config {
 
 /** Its message says all there is to say. */
 const isPlain = (cause: unknown): cause is Error =>
-  cause instanceof Error && ['FolderInUse', 'AddressNotFree'].includes(cause.name);
+  cause instanceof Error && ['FolderInUse', 'FolderUnusable', 'AddressNotFree'].includes(cause.name);
 
 const held = new Resources();
 
@@ -117,6 +117,6 @@ else {
   role.catch((cause: unknown) => {
     const message = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
     process.stderr.write(`${isPlain(cause) ? cause.message : message}\n`);
-    process.exit(1);
+    process.exit(isPlain(cause) && cause.name === 'FolderUnusable' ? EX_CONFIG : 1);
   });
 }

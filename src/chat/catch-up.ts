@@ -1,5 +1,5 @@
 import { type Chat, PAGE_BYTES } from './chat.ts';
-import { ChatError, type ErrorCode } from './errors.ts';
+import { ChatError, type ErrorCode, noSuchRoom } from './errors.ts';
 import type { Account, Head, Message, RoomId } from './model.ts';
 import { cutToBytes, pageLimit } from './read-history.ts';
 import { weightOf } from './room-feed.ts';
@@ -128,8 +128,10 @@ export async function catchUp(
 
 /** A closed room is part of the answer; a store that is away is the whole call's error. */
 export function closedRoom(cause: unknown): ClosedRoom {
-  if (cause instanceof ChatError && !cause.retry) return { error: cause.error, code: cause.code };
-  throw cause;
+  if (!(cause instanceof ChatError) || cause.retry) throw cause;
+  // Closed is closed: the answer does not tell a ban from a room that is not there.
+  const { error, code } = noSuchRoom();
+  return { error, code };
 }
 
 export const cursorOf = (it: number | CatchUpCursor): CatchUpCursor => (typeof it === 'number' ? { seq: it } : it);

@@ -26,6 +26,7 @@ export const presentRoomPush = (room: Room, isUser: boolean, role?: RoomView['ro
   topic: room.topic,
   visibility: room.visibility,
   owner: room.owner,
+  slowModeMs: room.slowModeMs,
   count: room.count,
   isUser,
   ...(role === undefined ? {} : { role }),

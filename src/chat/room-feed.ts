@@ -30,7 +30,7 @@ export interface FeedPorts {
 
 /** About what a message costs on the wire, in bytes. */
 export const weightOf = (message: Message): number =>
-  Buffer.byteLength(message.message) +
+  Buffer.byteLength(JSON.stringify(message.message)) +
   (message.meta === undefined ? 0 : Buffer.byteLength(JSON.stringify(message.meta))) +
   320;
 

@@ -91,8 +91,10 @@ function readerOf(env: Readonly<NodeJS.ProcessEnv>, problems: string[]): Take {
       const given = readText(row, env);
       const text = given ?? fallbackFor(row, stage);
       if (text === undefined) return row.placeholder;
-      if (!row.secret)
-        shown = given === undefined ? `${row.name} is not set, ENV=${stage} means ${text}` : `${row.name}=${text}`;
+      if (!row.secret) {
+        const safe = text.replace(/\/\/[^/@]*@/, '//…@'); // a password where none belongs is not repeated
+        shown = given === undefined ? `${row.name} is not set, ENV=${stage} means ${safe}` : `${row.name}=${safe}`;
+      }
       return row.parse(text);
     } catch (error) {
       const hint = shown.includes(' is not set') ? ' (ENV=dev overrides NODE_ENV=production)' : '';

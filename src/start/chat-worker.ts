@@ -57,7 +57,7 @@ export async function startChatWorker(
     await SqliteStore.open(config.store.dir, (write) => link.call(TOPICS.write, write)),
     (it) => it.close(),
   );
-  const { accounts, guests } = await openAccounts(config.accounts, held);
+  const { accounts, guests, reach } = await openAccounts(config.accounts, held);
   const clock = systemClock;
   const hub = new Hub({
     bus: new ClusterBus(link),
@@ -115,13 +115,14 @@ export async function startChatWorker(
       corsOrigin: config.http.corsOrigin,
       bodyBytes: config.limits.bodyBytes,
       readiness: () => ({
-        ready: state.complete && !state.storeAway && !draining,
+        ready: state.complete && !state.storeAway && !draining && reach() !== 'never',
         reasons: [
           ...(state.complete ? [] : ['workers']),
           ...(state.storeAway ? ['store'] : []),
           ...(draining ? ['draining'] : []),
+          ...(reach() === 'never' ? ['accounts'] : []),
         ],
-        degraded: state.restartWanted ? ['version'] : [],
+        degraded: [...(reach() === 'away' ? ['accounts'] : []), ...(state.restartWanted ? ['version'] : [])],
         worker,
         pid: process.pid,
       }),
@@ -157,12 +158,14 @@ export async function startChatWorker(
     },
   });
   held.own('realtime', realtime, (it) => it.close());
+  const connections = openConnections(server);
   const router = new SessionRouter({
     worker,
     socketPath: (name) => join(socketDir, `${name}.sock`),
     handOver: (owner, head, socket) => {
       // Detached from this server first: it would wait for the connection's end in another process.
       Reflect.set(socket, 'server', null);
+      connections.delete(socket);
       process.send?.({ handOver: owner, head }, socket, undefined, (error) => {
         if (error) socket.destroy();
       });
@@ -197,7 +200,10 @@ export async function startChatWorker(
       const graceEndsAt = performance.now() + config.processes.shutdownGraceMs - CLOSE_MS;
       // Not `http.Server.close`: that also cuts kept-alive connections on which a request may be on its way.
       NetServer.prototype.close.call(server);
-      await Promise.all([realtime.drain(config.processes.drainMs), sleep(config.processes.drainMs)]);
+      const windowEndsAt = performance.now() + config.processes.drainMs;
+      await realtime.drain(config.processes.drainMs);
+      // Kept-alive connections have the rest of the window to hear that their next answer is the last.
+      await waitUntil(() => connections.size === 0, windowEndsAt);
       await waitUntil(() => unanswered() === 0, graceEndsAt);
       server.closeIdleConnections();
     },
@@ -212,6 +218,15 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 
 async function waitUntil(done: () => boolean, dueAt: number): Promise<void> {
   while (!done() && performance.now() < dueAt) await sleep(POLL_MS);
+}
+
+function openConnections(server: Server): Set<Socket> {
+  const open = new Set<Socket>();
+  server.on('connection', (socket) => {
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+  });
+  return open;
 }
 
 /** Requests that were heard and not answered yet; long polls are not waited for. */

@@ -1,21 +1,35 @@
 import type { Accounts, GuestAccounts } from '../chat/ports/accounts.ts';
 import type { AccountsConfig } from '../config/parse-config.ts';
 import { EmbeddedAccounts } from '../drivers/accounts/embedded/embedded-accounts.ts';
-import { RemoteAccounts } from '../drivers/accounts/remote/remote-accounts.ts';
+import { type Reach, RemoteAccounts } from '../drivers/accounts/remote/remote-accounts.ts';
 import type { Resources } from '../platform/resources.ts';
 
-/** Guests exist only where accounts are embedded. */
-export async function openAccounts(
-  config: AccountsConfig,
-  held: Resources,
-): Promise<{ accounts: Accounts; guests?: GuestAccounts }> {
+/** How often an account service that is away is asked whether it is back. */
+const PROBE_MS = 1000;
+
+export interface OpenedAccounts {
+  readonly accounts: Accounts;
+  /** Only where accounts are embedded. */
+  readonly guests?: GuestAccounts;
+  /** For readiness. */
+  readonly reach: () => Reach;
+}
+
+export async function openAccounts(config: AccountsConfig, held: Resources): Promise<OpenedAccounts> {
   switch (config.kind) {
     case 'embedded': {
       const accounts = await EmbeddedAccounts.open(config.dir);
-      return { accounts, guests: accounts };
+      return { accounts, guests: accounts, reach: () => 'here' };
     }
-    case 'remote':
-      return { accounts: held.own('accounts', new RemoteAccounts(config), (it) => it.close()) };
+    case 'remote': {
+      const accounts = held.own('accounts', new RemoteAccounts(config), (it) => it.close());
+      const probe = () => {
+        if (accounts.reach !== 'here') void accounts.probe();
+      };
+      probe();
+      held.own('account probe', setInterval(probe, PROBE_MS), clearInterval);
+      return { accounts, reach: () => accounts.reach };
+    }
     default:
       return config satisfies never;
   }

@@ -104,7 +104,9 @@ export class WorkerPool {
 
   async #end(it: PooledWorker): Promise<void> {
     it.stopping = true;
-    it.link.tell(TOPICS.stop, null);
+    if (it.listens) it.link.tell(TOPICS.stop, null);
+    // It has no clients yet, and would not hear: what comes before its program is loaded is lost.
+    else it.worker.process.kill('SIGKILL');
     const late = setTimeout(() => {
       this.#options.log.error('a worker did not end in time and is killed', { pid: it.worker.process.pid });
       it.worker.process.kill('SIGKILL');

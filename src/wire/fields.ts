@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 /** No NUL (embedded stores cut there) and no lone surrogate (no two parts of the world would show the same text). */
-const isText = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
+export const isText = (text: string): boolean => !text.includes('\0') && text.isWellFormed();
 
 export const text = z.string().refine(isText, 'must be well-formed Unicode without NUL');
 export const visibleText = text.refine((it) => it.trim() !== '', 'must not be empty or only white space');

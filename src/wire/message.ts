@@ -1,12 +1,14 @@
 import { z } from 'zod';
-import { clientId, id, seq, text, time, visibleText } from './fields.ts';
+import { clientId, id, isText, seq, text, time, visibleText } from './fields.ts';
 
 const META_DEPTH = 8;
 const META_BYTES = 4096;
 
 /** What JSON can say, no deeper than `depth`: sockets also carry binary data, and deep nesting breaks recursive code. */
 function isJson(value: unknown, depth: number): boolean {
-  if (value === null || ['boolean', 'number', 'string'].includes(typeof value)) return true;
+  if (value === null || typeof value === 'boolean') return true;
+  if (typeof value === 'string') return isText(value);
+  if (typeof value === 'number') return Number.isFinite(value);
   if (typeof value !== 'object' || depth === 0) return false;
   const prototype: unknown = Object.getPrototypeOf(value);
   if (!Array.isArray(value) && prototype !== Object.prototype && prototype !== null) return false;

@@ -140,6 +140,7 @@ export const SERVER_EVENTS = {
     topic: z.string(),
     visibility,
     owner: id,
+    slowModeMs: z.int(),
     count: z.int(),
     isUser: z.boolean(),
     role: role.optional(),

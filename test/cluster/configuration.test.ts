@@ -90,11 +90,40 @@ describe('configuration', () => {
       assert.equal(Reflect.get(unknown.refusals[0] ?? {}, 'data')?.error, 1003);
       assert.equal((await client.send(room, `while it is ${mode}`)).error, 0);
     }
+    const degraded = async () => {
+      const { status, body } = await rest<{ degraded: string[] }>(server.url, 'GET /readyz');
+      return status === 200 ? body.degraded.join() : `status ${status}`;
+    };
+    await eventually('it is said to be away', async () => (await degraded()) === 'accounts');
+    accounts.mode = 'ok';
+    await eventually('it is said to be back', async () => (await degraded()) === '' && (await degraded()) === '');
     assert.deepEqual(client.cuts, []);
     assert.deepEqual(server.workerPids(), workers);
     const { text } = await expectStatus(200, rest(server.url, 'GET /metrics'));
     assert.match(text, /parley_errors_total\{code="account_service"\} (8|9|1\d)/);
   }, 40_000);
+
+  it('is not ready before the account service was reached once', async () => {
+    const accounts = await startAccountServer();
+    bed.own(accounts, (it) => it.close());
+    accounts.mode = 'down';
+    const server = await bed.server({ AUTH_SERVER: accounts.url });
+    const ready = () => rest<{ reasons: string[] }>(server.url, 'GET /readyz');
+    const { body } = await expectStatus(503, ready());
+    assert.deepEqual(body.reasons, ['accounts']);
+    await expectStatus(200, rest(server.url, 'GET /livez'));
+    accounts.mode = 'ok';
+    await eventually('it is ready', async () => (await ready()).status === 200);
+  }, 20_000);
+
+  it('says what is wrong with a data folder, and exits with 78', async () => {
+    for (const DATA_DIR of ['/proc/parley', '/dev/null', '/dev/null/below']) {
+      const server = await bed.start({ DATA_DIR });
+      assert.deepEqual(await server.exited, { code: 78, signal: null });
+      assert.match(server.output, /^DATA_DIR=\/(proc\/parley|dev\/null): /m);
+      assert.doesNotMatch(server.output, /\n\s+at /);
+    }
+  }, 30_000);
 
   it('prints the table and what is set of it, secrets only by name', async () => {
     const server = await bed.start({ INSTANCES: '4', STOCK_URL: 'http://127.0.0.1/?key=do-not-show' }, [

@@ -60,6 +60,16 @@ describe('ending', () => {
     await stuck.abandon();
   }, 30_000);
 
+  it('ends at once while its workers are still starting', async () => {
+    const server = await bed.start({ INSTANCES: '3' });
+    await eventually('a worker was forked', () => server.workerPids().length > 0);
+    const sentAt = performance.now();
+    server.signal('SIGTERM');
+    assert.deepEqual(await server.exited, { code: 0, signal: null });
+    assert.ok(performance.now() - sentAt < 5000);
+    assert.deepEqual(server.pids(), []);
+  }, 20_000);
+
   it('replaces a worker that gets SIGTERM alone', async () => {
     const server = await bed.server({ INSTANCES: '2' });
     const guest = await createGuest(server.url, 'Guest');

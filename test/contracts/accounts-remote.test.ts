@@ -294,7 +294,7 @@ describe('RemoteAccounts', () => {
 
   it('asks for 500 different tokens, 50 at a time', async () => {
     await accounts.close();
-    accounts = connect({ timeoutMs: 300 });
+    accounts = connect({ timeoutMs: 600 });
     service.answer = (token, response, request) => setTimeout(() => everybody(token, response, request), 5);
     const tokens = Array.from({ length: 500 }, (_, n) => `t${n}`);
     const found = await Promise.all(tokens.map((it) => accounts.validate(it)));

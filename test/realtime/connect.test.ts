@@ -161,6 +161,7 @@ describe('the rooms one is told of', () => {
       topic: '',
       visibility: 'private',
       owner: 'ann',
+      slowModeMs: 0,
       count: 1,
       isUser: true,
       role: 'owner',

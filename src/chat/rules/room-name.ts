@@ -13,5 +13,5 @@ export function roomName(text: string): string {
   return name;
 }
 
-/** Names are compared by this: case does not matter. */
-export const nameKey = (name: string): string => name.toLowerCase().normalize('NFC');
+/** Names are compared by this: case does not matter. Up first: `ß` has no small form in common with `SS`. */
+export const nameKey = (name: string): string => name.toUpperCase().toLowerCase().normalize('NFC');

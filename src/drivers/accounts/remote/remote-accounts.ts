@@ -12,7 +12,7 @@ import { type Answer, Away, requestAccount } from './account-request.ts';
 const AT_A_TIME = 50;
 const WAITING = 10_000;
 /** From the call to its answer, waiting for a turn included: a client is told within 2 s. */
-const PATIENCE_MS = 1600;
+const PATIENCE_MS = 1700;
 const LONGEST_REQUEST_MS = 1500;
 const FAILURES_TO_OPEN = 5;
 const OPEN_MS = 10_000;
@@ -31,6 +31,10 @@ interface RemoteAccountsOptions {
   readonly openMs?: number;
   readonly now?: () => number;
 }
+
+const PROBE = 'parley-probe';
+
+export type Reach = 'never' | 'here' | 'away';
 
 interface Cached {
   readonly account: Account;
@@ -55,6 +59,7 @@ export class RemoteAccounts implements Accounts {
   readonly #flights = new Map<string, Promise<Account>>();
   readonly #turns: BulkheadPolicy = bulkhead(AT_A_TIME, WAITING);
   readonly #breaker: CircuitBreakerPolicy;
+  #reach: Reach = 'never';
 
   constructor({ server, path, cacheMs, timeoutMs, openMs = OPEN_MS, now = Date.now }: RemoteAccountsOptions) {
     this.#pool = new Pool(server.origin, { connections: AT_A_TIME, pipelining: 1, connect: { timeout: timeoutMs } });
@@ -66,6 +71,16 @@ export class RemoteAccounts implements Accounts {
       halfOpenAfter: openMs,
       breaker: new ConsecutiveBreaker(FAILURES_TO_OPEN),
     });
+  }
+
+  /** What the last question showed; `never` until the first clear answer. */
+  get reach(): Reach {
+    return this.#reach;
+  }
+
+  /** Asks about a token that is none, past the breaker: any clear answer shows that the service is there. */
+  async probe(): Promise<void> {
+    await this.#request(PROBE, this.#timeoutMs).catch(() => {});
   }
 
   async validate(token: string, { fresh = false } = {}): Promise<Account> {
@@ -116,6 +131,18 @@ export class RemoteAccounts implements Accounts {
     }
   }
 
+  async #request(token: string, ms: number): Promise<Answer> {
+    try {
+      const signal = AbortSignal.timeout(Math.max(1, Math.floor(ms)));
+      const answer = await requestAccount(this.#pool, this.#path, token, signal);
+      this.#reach = 'here';
+      return answer;
+    } catch (cause) {
+      if (this.#reach !== 'never') this.#reach = 'away';
+      throw cause;
+    }
+  }
+
   /**
    * A caller waits for its turn only as long as the request after it keeps its full time: one that is started too late
    * to be answered would look like a failure of the service and open the breaker for everybody.
@@ -123,10 +150,7 @@ export class RemoteAccounts implements Accounts {
   async #ask(token: string): Promise<Answer> {
     const endsAt = performance.now() + PATIENCE_MS;
     const leftMs = () => endsAt - performance.now();
-    const request = () => {
-      const signal = AbortSignal.timeout(Math.max(1, Math.floor(Math.min(this.#timeoutMs, leftMs()))));
-      return requestAccount(this.#pool, this.#path, token, signal);
-    };
+    const request = () => this.#request(token, Math.min(this.#timeoutMs, leftMs()));
     const turn = () => {
       if (leftMs() < this.#timeoutMs) throw new Away('no turn in time');
       return this.#breaker.execute(request);

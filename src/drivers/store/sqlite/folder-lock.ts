@@ -1,11 +1,16 @@
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { GuardedDatabase } from './guarded-database.ts';
 import { isDiskFailure } from './store-failure.ts';
 
 /** Another server works on this folder. The message says which. */
 export class FolderInUse extends Error {
   override readonly name = 'FolderInUse';
+}
+
+/** The folder cannot be made, or is something else. The message says why. */
+export class FolderUnusable extends Error {
+  override readonly name = 'FolderUnusable';
 }
 
 interface Holder {
@@ -36,7 +41,7 @@ export class FolderLock {
 
   /** Makes the folder if need be. Throws {@link FolderInUse}. */
   static acquire(dir: string): FolderLock {
-    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    makeFolder(dir);
     const card = join(dir, 'server.json');
     const db = new GuardedDatabase(join(dir, 'lock.db'), 0);
     try {
@@ -71,6 +76,29 @@ export class FolderLock {
     } catch {
       // A disk that is full or read-only by now must not end a server: the lock holds without its card.
     }
+  }
+}
+
+/** Parents first, one by one: Node's own recursive way never ends below `/proc`. */
+function makeFolder(dir: string): void {
+  const found = kindOf(dir);
+  if (found === 'folder') return;
+  if (found === 'other') throw new FolderUnusable(`DATA_DIR=${dir}: is not a folder`);
+  if (dirname(dir) !== dir) makeFolder(dirname(dir));
+  try {
+    mkdirSync(dir, { mode: 0o700 });
+  } catch (cause) {
+    if (kindOf(dir) === 'folder') return; // somebody else just made it
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new FolderUnusable(`DATA_DIR=${dir}: cannot be made (${why})`, { cause });
+  }
+}
+
+function kindOf(path: string): 'folder' | 'other' | 'nothing' {
+  try {
+    return statSync(path).isDirectory() ? 'folder' : 'other';
+  } catch {
+    return 'nothing';
   }
 }
 
