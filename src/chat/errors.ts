@@ -67,7 +67,7 @@ export class ChatError extends Error {
     this.data = extras.data;
   }
 
-  /** The seed's number of this error. */
+  /** The earlier server's number of this error. */
   get error(): number {
     return ERRORS[this.code].error;
   }

@@ -8,7 +8,7 @@ export interface HistoryQuery {
   readonly before?: number | undefined;
   readonly after?: number | undefined;
   readonly around?: number | undefined;
-  /** Of seed clients: how many of the newest to pass over. */
+  /** Of clients of the earlier server: how many of the newest to pass over. */
   readonly skip?: number | undefined;
   readonly limit?: number | undefined;
   readonly order?: 'asc' | 'desc' | undefined;

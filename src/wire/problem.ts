@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** RFC 9457 problem details, with the seed's number in `error`. */
+/** RFC 9457 problem details, with the earlier server's number in `error`. */
 export const problem = z
   .object({
     type: z.string(),

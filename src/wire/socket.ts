@@ -25,7 +25,7 @@ export type FailedAck = z.infer<typeof failed>;
 const done = z.object({ error: z.literal(0) });
 const user = z.object({ user: id, name: z.string(), role, online: z.boolean() });
 
-/** Client → server: what each event carries and what its ack answers. `aliases` are names of seed clients. */
+/** Client → server: what each event carries and what its ack answers. `aliases` are names that clients of the earlier server use. */
 export const CLIENT_EVENTS = {
   switch: {
     doc: 'Reads a room; a public room is followed by its reader until the next switch',
