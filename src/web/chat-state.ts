@@ -3,9 +3,7 @@ import { may, type Role, type Standing } from './permissions.ts';
 import type { Member } from './rest.ts';
 
 /** A room as the page knows it: from lists, pushes and from having it opened. */
-export interface RoomEntry extends RoomPush {
-  readonly slowModeMs?: number;
-}
+export type RoomEntry = RoomPush;
 
 /** A message of one's own that is not in the room's log (yet). */
 export interface Pending {
@@ -93,7 +91,7 @@ export const entryOf = (room: Room | RoomPush): RoomEntry => ({
   version: room.version,
   epoch: room.epoch,
   ...(room.role === undefined ? {} : { role: room.role }),
-  ...('slowModeMs' in room ? { slowModeMs: room.slowModeMs } : {}),
+  slowModeMs: room.slowModeMs,
 });
 
 /** A copy with one entry replaced, or taken out when the value is undefined. */

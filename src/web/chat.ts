@@ -64,13 +64,7 @@ export function createChat(
     const headSeq = known?.epoch === room.epoch ? Math.max(known.headSeq, room.headSeq) : room.headSeq;
     const { role: told, ...entry } = entryOf(room);
     const role = told ?? (whole || !room.isUser ? undefined : known?.role);
-    const slowModeMs = entry.slowModeMs ?? known?.slowModeMs;
-    const now = {
-      ...entry,
-      headSeq,
-      ...(role === undefined ? {} : { role }),
-      ...(slowModeMs === undefined ? {} : { slowModeMs }),
-    };
+    const now = { ...entry, headSeq, ...(role === undefined ? {} : { role }) };
     store.set({ rooms: withEntry(store.state.rooms, room.id, now) });
     if (room.isUser) reads.begin(room.id, headSeq);
   };

@@ -87,7 +87,7 @@ export function roomSettingsDialog(chat: Chat, room: RoomEntry): void {
     const topic = el('textarea', { id: 'edit-topic', attrs: { maxlength: 500, rows: 2 } }, room.topic);
     const visibility = choice('edit-visibility', VISIBILITIES, room.visibility);
     visibility.disabled = !owns;
-    const slowMs = room.slowModeMs ?? 0;
+    const slowMs = room.slowModeMs;
     const listed = SLOW_MODES.some(([ms]) => ms === slowMs);
     const slow = choice('edit-slow', listed ? SLOW_MODES : [...SLOW_MODES, [slowMs, `${slowMs} ms`]], slowMs);
     const form = el(
