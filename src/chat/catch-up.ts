@@ -127,7 +127,7 @@ export async function catchUp(
 }
 
 /** A closed room is part of the answer; a store that is away is the whole call's error. */
-export function closedRoom(cause: unknown): ClosedRoom {
+function closedRoom(cause: unknown): ClosedRoom {
   if (!(cause instanceof ChatError) || cause.retry) throw cause;
   // Closed is closed: the answer does not tell a ban from a room that is not there.
   const { error, code } = noSuchRoom();

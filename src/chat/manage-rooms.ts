@@ -46,8 +46,6 @@ export async function createRoom(chat: Chat, caller: Account, input: RoomInput):
   return { room, role: 'owner' };
 }
 
-export const getRoom = seeRoom;
-
 /** Name and visibility are the owner's, topic and slow mode the moderators' too. `ifVersion` is the version the caller saw. */
 export async function patchRoom(
   chat: Chat,

@@ -3,7 +3,7 @@ import type { Bus, RoomEvent } from './ports/bus.ts';
 import type { Clock } from './ports/clock.ts';
 import type { Log } from './ports/log.ts';
 import type { Store } from './ports/store.ts';
-import { RoomFeed } from './room-feed.ts';
+import { type FeedSource, RoomFeed } from './room-feed.ts';
 
 /** A feed without followers is kept this long: whoever reconnects finds its tail. */
 const LINGER_MS = 10_000;
@@ -27,6 +27,8 @@ export interface RoomFeedsPorts {
 /** The feeds of all rooms that somebody on this node follows. */
 export class RoomFeeds {
   readonly #ports: RoomFeedsPorts;
+  /** What all feeds read from. */
+  readonly #source: FeedSource;
   readonly #held = new Map<RoomId, Held>();
   readonly #opening = new Map<RoomId, Promise<void>>();
   /** What came for rooms that are just being opened: it may be newer than the head that is being read. */
@@ -39,6 +41,12 @@ export class RoomFeeds {
 
   constructor(ports: RoomFeedsPorts) {
     this.#ports = ports;
+    const { store } = ports;
+    this.#source = {
+      messages: (room, window) => store.messages(room, window),
+      changedSince: (room, rev, limit) => store.changedSince(room, rev, limit),
+      head: async (room) => (await store.heads([room])).get(room),
+    };
   }
 
   get size(): number {
@@ -158,12 +166,12 @@ export class RoomFeeds {
         bus.unsubscribe(room);
         continue;
       }
-      const source = {
-        messages: store.messages.bind(store),
-        changedSince: store.changedSince.bind(store),
-        head: async (id: RoomId) => (await store.heads([id])).get(id),
-      };
-      const feed = new RoomFeed(room, head, { source, clock, repaired, deliver: (event) => deliver(room, event) });
+      const feed = new RoomFeed(room, head, {
+        source: this.#source,
+        clock,
+        repaired,
+        deliver: (event) => deliver(room, event),
+      });
       this.#held.set(room, { feed, followers: 0, cancelLinger: undefined });
       // Whoever asked for it may not come: another room of the same call could not be opened.
       this.#linger(room);

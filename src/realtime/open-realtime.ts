@@ -10,7 +10,7 @@ import { Typing } from '../chat/typing.ts';
 import { NAMESPACE } from '../wire/socket.ts';
 import { applyNodeEvent } from './apply-node-event.ts';
 import { closeConnection, endSoonAfterClose } from './close-connection.ts';
-import { dispatchEvent, toChatError } from './dispatch-event.ts';
+import { dispatchEvent, failedAck, toChatError } from './dispatch-event.ts';
 import type { EventContext } from './event-context.ts';
 import { closeSession, type OpenedSession, openSession } from './open-session.ts';
 import { originAllowed } from './origin.ts';
@@ -253,11 +253,8 @@ async function tellGone(chat: Chat, namespace: ChatNamespace, user: string): Pro
 function connectError(chat: Chat, cause: unknown): Error {
   const error = toChatError(cause);
   if (error.code === 'internal') chat.log.error('a socket could not be let in', { cause });
-  const data = {
-    error: error.error,
-    code: error.code,
-    detail: error.message,
-    ...(error.retry ? { retry: true, retryAfterMs: error.retryAfterMs ?? 1000 } : {}),
-  };
+  const ack = failedAck(error);
+  // Whoever could not be let in has nothing else to go by: a time is always said.
+  const data = error.retry ? { retryAfterMs: 1000, ...ack } : ack;
   return Object.assign(new Error(error.message), { data });
 }

@@ -1,7 +1,8 @@
 import { z } from 'zod';
-import { createRoom, deleteRoom, getRoom, listRooms, patchRoom } from '../../chat/manage-rooms.ts';
+import { createRoom, deleteRoom, listRooms, patchRoom } from '../../chat/manage-rooms.ts';
 import type { RoomView } from '../../chat/model.ts';
 import { presentRoom } from '../../chat/present-room.ts';
+import { seeRoom } from '../../chat/rules/access.ts';
 import { id, limitText, text } from '../../wire/fields.ts';
 import { newRoom, room, roomList, roomPatch } from '../../wire/room.ts';
 import { versionTag, versionWanted } from '../if-match.ts';
@@ -77,7 +78,7 @@ export const roomRoutes: readonly Route[] = [
     params: roomParams,
     responses: { 200: { description: 'The room', schema: room, headers: ETAG } },
     errors: ['invalid_chatroom'],
-    run: async ({ chat, caller }, { params }) => replyRoom(200, await getRoom(chat, caller, params.id)),
+    run: async ({ chat, caller }, { params }) => replyRoom(200, await seeRoom(chat, caller, params.id)),
   }),
   defineRoute({
     method: 'patch',
