@@ -16,6 +16,7 @@ const PARTS = {
   bots: ['chat', 'platform', 'wire'],
   gateways: ['chat', 'platform', 'wire'],
   sdk: ['wire'],
+  verify: [],
   web: ['sdk', 'wire'],
   start: ['http', 'realtime', 'bots', 'gateways', 'drivers', 'config', 'chat', 'platform', 'wire'],
 };

@@ -2,6 +2,7 @@ import { WebSocket } from 'ws';
 
 const NAMESPACE = '/v1/channel';
 const MESSAGE = `42${NAMESPACE},["message",`;
+const AUTHENTICATION = `42${NAMESPACE},["authentication",`;
 
 /** A Socket.IO client that costs next to nothing: it counts the messages it gets and parses only where asked. */
 export function connectRaw(url, token, { onMessage }) {
@@ -12,6 +13,8 @@ export function connectRaw(url, token, { onMessage }) {
   let nextAck = 0;
   const client = {
     received: 0,
+    /** The worker that holds the connection, once it has said so. */
+    node: undefined,
     /** Resolves with the ack. */
     send: (body) =>
       new Promise((resolve) => {
@@ -31,6 +34,8 @@ export function connectRaw(url, token, { onMessage }) {
       } else if (text === '2') socket.send('3');
       else if (text.startsWith('0')) socket.send(`40${NAMESPACE},${JSON.stringify({ token })}`);
       else if (text.startsWith(`40${NAMESPACE}`)) resolve(client);
+      else if (text.startsWith(AUTHENTICATION))
+        client.node = JSON.parse(data.toString().slice(AUTHENTICATION.length, -1)).node;
       else if (text.startsWith(`44${NAMESPACE}`)) reject(new Error(data.toString()));
       else if (text.startsWith(`43${NAMESPACE},`)) {
         const [, id, body] = /^43[^,]*,(\d+)(.*)$/s.exec(data.toString());

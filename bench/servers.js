@@ -11,19 +11,44 @@ const PAGE_KIB = 4;
 
 const file = (name) => fileURLToPath(new URL(name, import.meta.url));
 
-/** One worker, like the plain server; the main process counts too. */
-export async function parley() {
+/** One worker, like the plain server, on the embedded parts; the main process counts too. */
+export const parley = () => startParley({ INSTANCES: '1' });
+
+/** Several workers on Redis and MongoDB. */
+export const parleyOnEngines = (workers, { redis, mongodb }) =>
+  startParley({
+    INSTANCES: String(workers),
+    REDIS_URL: redis,
+    REDIS_KEY: uniqueName(),
+    MONGODB_URI: mongodb(uniqueName()),
+  });
+
+export async function plain() {
+  const server = await startServer(file('./plain-server.js'), process.env);
+  return { ...server, room: 'bench', token: async () => 'none' };
+}
+
+/** Several workers with Socket.IO's own Redis adapter. */
+export async function plainOnRedis(workers, { redis }) {
+  const env = { ...process.env, INSTANCES: String(workers), REDIS_URL: redis };
+  const server = await startServer(file('./plain-redis-server.js'), env);
+  return { ...server, room: 'bench', token: async () => 'none' };
+}
+
+const uniqueName = () => `bench-${process.pid}-${performance.now().toString(36).replace('.', '')}`;
+
+async function startParley(parts) {
   const dir = await mkdtemp(join(tmpdir(), 'parley-bench-'));
   const env = {
     ...process.env,
     ENV: 'dev',
     PORT: '0',
-    INSTANCES: '1',
     DATA_DIR: dir,
     LOG: 'warn',
     RATE_MESSAGES: 'off',
     RATE_ROOMS: 'off',
     RATE_GUESTS: 'off',
+    ...parts,
   };
   const server = await startServer(file('../dist/main.js'), env);
   const call = async (method, path, token, body) => {
@@ -52,11 +77,6 @@ export async function parley() {
   };
 }
 
-export async function plain() {
-  const server = await startServer(file('./plain-server.js'), process.env);
-  return { ...server, room: 'bench', token: async () => 'none' };
-}
-
 async function startServer(script, env) {
   const child = spawn(process.execPath, [script], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   const url = await new Promise((resolve, reject) => {
@@ -70,6 +90,7 @@ async function startServer(script, env) {
   });
   return {
     url,
+    pids: () => [child.pid, ...childrenOf(child.pid)],
     /** CPU seconds and resident KiB of all its processes. */
     usage() {
       let cpuSeconds = 0;

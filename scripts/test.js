@@ -1,23 +1,35 @@
-// `npm test`: builds what is old, runs jest with the arguments given here, and ends with one plain line of counts.
-import { spawn, spawnSync } from 'node:child_process';
+// `npm test`: builds what is old, starts the engines that the tests chosen here need, runs jest with the arguments given
+// here, and ends with one plain line of counts.
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { startEngine } from './engines/engine.js';
+import { installLines, NEEDS } from './engines/needs.js';
 import { closingLine } from './plain-reporter.js';
 
 /** Jest waits for ever for what a test left open; this long after its end that is a failure. */
 const EXIT_WITHIN_MS = 15_000;
-/** The tests in test/page need a browser. */
-const WITHOUT_PAGE = ['/node_modules/', '/dist/', '/test/page/'].map((it) => `--testPathIgnorePatterns=${it}`);
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const jest = join(root, 'node_modules/jest/bin/jest.js');
+const jestArgs = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest, ...process.argv.slice(2)];
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 /** Sentences for the end, where they are seen. */
 const notes = [];
+/** The tests that cannot run here. */
+const left = [];
+/** Started for this run. */
+const engines = [];
+/** Where tests find what they need. */
+const addresses = {};
 
-await run();
+await run().catch((error) => {
+  console.error(error);
+  fail('THE TEST RUN BROKE OFF, see above');
+});
+await Promise.all(engines.map((it) => it.stop()));
 for (const note of notes) console.log(`\n*** ${note} ***`);
 if (counts.failed > 0 || counts.passed === 0) process.exitCode = 1;
 console.log(closingLine(counts));
@@ -27,17 +39,9 @@ async function run() {
     fail('jest is not installed (NODE_ENV=production leaves it out); run: npm install --include=dev');
     return;
   }
-  const build = spawnSync(process.execPath, [join(root, 'scripts/build-if-needed.js')], { stdio: 'inherit' });
-  if (build.status !== 0) {
-    fail('THE BUILD FAILED, so no test ran');
-    return;
-  }
-  const chromium = findChromium();
-  await runJest(await environment(chromium), chromium === undefined ? WITHOUT_PAGE : []);
-  if (chromium === undefined) {
-    notes.push('THE PAGE WAS NOT TESTED: there is no chromium (install it, or set CHROMIUM to its path)');
-    if (process.env.CI === 'true') counts.failed += 1;
-  }
+  const [build] = await Promise.all([node([join(root, 'scripts/build-if-needed.js')]), provide()]);
+  if (build.status === 0) await runJest();
+  else fail('THE BUILD FAILED, so no test ran');
 }
 
 function fail(note) {
@@ -45,34 +49,68 @@ function fail(note) {
   counts.failed += 1;
 }
 
-function findChromium() {
-  if (process.env.CHROMIUM) return existsSync(process.env.CHROMIUM) ? process.env.CHROMIUM : undefined;
-  const folders = (process.env.PATH ?? '').split(':');
-  return ['chromium', 'chromium-browser', 'google-chrome']
-    .flatMap((name) => folders.map((folder) => join(folder, name)))
-    .find((it) => existsSync(it));
+/** What the chosen tests need, all at once; tests that cannot run without something that is missing are left out. */
+async function provide() {
+  const { output } = await node([...jestArgs, '--listTests'], 'pipe');
+  const chosen = output.split('\n').filter((it) => it.startsWith('/'));
+  await Promise.all(
+    NEEDS.map((need) =>
+      provideOne(
+        need,
+        chosen.filter((it) => need.files.test(it)),
+      ),
+    ),
+  );
+}
+
+async function provideOne(need, files) {
+  const { name, variable, kind } = need;
+  const program = need.find();
+  if (files.length === 0 || (kind && process.env[variable])) return;
+  if (program === undefined) {
+    left.push(need.files);
+    const lines = installLines([need]).join(' && ');
+    notes.push(`NOT TESTED, ${name} IS NOT INSTALLED: ${list(files)}. To install it on Debian: ${lines}`);
+    if (process.env.CI === 'true') counts.failed += 1;
+  } else if (kind === undefined) {
+    addresses[variable] = program;
+  } else {
+    try {
+      const engine = await startEngine(kind);
+      engines.push(engine);
+      addresses[variable] = engine.url;
+    } catch (error) {
+      left.push(need.files);
+      console.error(error);
+      fail(`NOT TESTED, ${name} COULD NOT BE STARTED (see above): ${list(files)}`);
+    }
+  }
+}
+
+function list(files) {
+  return files.map((it) => relative(root, it)).join(', ');
 }
 
 /** Without what a user has set for a server of their own: tests say what they need. */
-async function environment(chromium) {
+async function environment() {
   const { CONFIG_NAMES } = await import('../dist/config/print-config.js');
   const env = { ...process.env };
   for (const name of CONFIG_NAMES) delete env[name];
-  return chromium === undefined ? env : { ...env, CHROMIUM: chromium };
+  return { ...env, ...addresses };
 }
 
-async function runJest(env, ignored) {
+async function runJest() {
   const args = [
-    '--experimental-vm-modules',
-    '--disable-warning=ExperimentalWarning',
-    jest,
     // First: jest would take a path that follows one of the lists below for a part of it.
-    ...process.argv.slice(2),
+    ...jestArgs,
     '--reporters=default',
     `--reporters=${join(root, 'scripts/plain-reporter.js')}`,
-    ...ignored,
+    ...['/node_modules/', '/dist/', ...left.map((it) => it.source)].map((it) => `--testPathIgnorePatterns=${it}`),
   ];
-  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['inherit', 'inherit', 'inherit', 'ipc'] });
+  const options = { cwd: root, env: await environment(), stdio: ['inherit', 'inherit', 'inherit', 'ipc'] };
+  const child = spawn(process.execPath, args, options);
+  // The engines are to be ended before this process is.
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
   let reported = false;
   let timer;
   child.on('message', (message) => {
@@ -89,4 +127,15 @@ async function runJest(env, ignored) {
   clearTimeout(timer);
   if (!reported) fail('JEST GAVE NO RESULT, see above');
   else if (status !== 0 && counts.failed === 0) fail(`JEST FAILED (status ${status})`);
+}
+
+/** Runs a script; with 'pipe' its output is kept instead of shown. */
+async function node(args, stdout = 'inherit') {
+  const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', stdout, 'inherit'] });
+  let output = '';
+  child.stdout?.setEncoding('utf8').on('data', (chunk) => {
+    output += chunk;
+  });
+  const status = await new Promise((closed) => child.once('close', closed));
+  return { status, output };
 }

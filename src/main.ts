@@ -1,10 +1,11 @@
 import cluster, { type Worker } from 'node:cluster';
 import { readFileSync } from 'node:fs';
 import { ConfigError } from './config/config-error.ts';
-import { type Config, parseConfig } from './config/parse-config.ts';
+import { type BotsConfig, type Config, parseBotsConfig, parseConfig } from './config/parse-config.ts';
 import { printConfig } from './config/print-config.ts';
 import { createLogger, type Logger } from './platform/logger.ts';
 import { Resources } from './platform/resources.ts';
+import { startBots } from './start/bots.ts';
 import { startChatWorker } from './start/chat-worker.ts';
 import { startPrimary } from './start/primary.ts';
 
@@ -16,9 +17,9 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
   version: string;
 };
 
-function readConfig(): Config {
+function readConfig<T extends Config | BotsConfig>(parse: (env: NodeJS.ProcessEnv) => T): T {
   try {
-    return parseConfig(process.env);
+    return parse(process.env);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -31,6 +32,9 @@ const isPlain = (cause: unknown): cause is Error =>
   cause instanceof Error && ['FolderInUse', 'FolderUnusable', 'AddressNotFree'].includes(cause.name);
 
 const held = new Resources();
+
+/** A log that nobody takes any more (its disk is full, its reader is gone) ends nothing. */
+for (const output of [process.stdout, process.stderr]) output.on('error', () => {});
 
 /** Nothing is known of the state after an exception nobody expected: say it, go, and be started anew. */
 function dieOfTheUnexpected(log: Logger): void {
@@ -63,7 +67,7 @@ async function closeAndExit(log: Logger, closeMs: number): Promise<never> {
 }
 
 async function runPrimary(): Promise<void> {
-  const config = readConfig();
+  const config = readConfig(parseConfig);
   const log = createLogger({ level: config.log.level, format: config.log.format, node: 'main' });
   dieOfTheUnexpected(log);
   const stop = once(() => {
@@ -90,7 +94,7 @@ async function runPrimary(): Promise<void> {
 }
 
 async function runWorker(worker: Worker): Promise<void> {
-  const config = readConfig();
+  const config = readConfig(parseConfig);
   const name = String(worker.id);
   const log = createLogger({ level: config.log.level, format: config.log.format, node: `worker ${name}` });
   dieOfTheUnexpected(log);
@@ -111,9 +115,26 @@ async function runWorker(worker: Worker): Promise<void> {
   await started;
 }
 
+async function runBotsAlone(): Promise<void> {
+  const config = readConfig(parseBotsConfig);
+  const log = createLogger({ ...config.log, node: 'bots' });
+  dieOfTheUnexpected(log);
+  const stop = once(() => {
+    void closeAndExit(log, config.graceMs + CLOSE_MS);
+  });
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  const ready = (): void => {
+    process.stdout.write(`Parley bots consume ${config.broker.botQueue}\n`);
+    process.send?.('ready'); // pm2's wait_ready
+  };
+  await held.start((it) => startBots(config, it, log, ready), CLOSE_MS);
+}
+
 if (process.argv.includes('--print-config')) process.stdout.write(`${printConfig(process.env)}\n`);
 else {
-  const role = cluster.worker ? runWorker(cluster.worker) : runPrimary();
+  const runAlone = process.argv.includes('--bots') ? runBotsAlone : runPrimary;
+  const role = cluster.worker ? runWorker(cluster.worker) : runAlone();
   role.catch((cause: unknown) => {
     const message = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
     process.stderr.write(`${isPlain(cause) ? cause.message : message}\n`);

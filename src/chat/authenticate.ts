@@ -7,6 +7,12 @@ export const tokenHashOf = (token: string): string => createHash('sha256').updat
 
 const refused = () => new ChatError('invalid_token', 'the token is not valid (any more); get a new one');
 
+/** Beside the accounts, not in them: those are logged, cached and told to other processes, where no token may go. */
+const tokens = new WeakMap<Account, string>();
+
+/** The token that an account came with, as long as this process holds that very account. */
+export const tokenOf = (account: Account): string | undefined => tokens.get(account);
+
 /** Who the token belongs to. `fresh` asks the account service past any cache. @throws invalid_token, account_service */
 export async function authenticate(
   chat: Pick<Chat, 'accounts' | 'store' | 'clock'>,
@@ -15,6 +21,7 @@ export async function authenticate(
 ): Promise<Account> {
   if (token === undefined || token === '') throw new ChatError('invalid_token', 'a bearer token is required');
   const account = await chat.accounts.validate(token, { fresh });
+  tokens.set(account, token);
   if (account.expiresAt !== undefined && account.expiresAt <= chat.clock.now()) throw refused();
   // Accounts that live outside are asked anew after a revocation; tokens that prove themselves must be remembered here.
   if (account.issuedAt !== undefined) {

@@ -27,6 +27,8 @@ export interface ChatSettings {
   readonly commandEcho: 'none' | 'sender' | 'room';
   /** A command's sender is told of silence after this. */
   readonly replyTimeoutMs: number;
+  /** Bots get their users' own tokens instead of tickets. */
+  readonly forwardTokens: boolean;
 }
 
 /** All a use case works with: `useCase(chat, caller, input)`. */

@@ -44,11 +44,14 @@ export class Hub {
     bus.listen({
       onRoom: (room, event) => this.feeds.take(room, event),
       onNode: (event) => this.#tellNode(event),
-      onSuspect: () => {
-        this.feeds.compareAll();
-        for (const listener of this.#suspectListeners) listener();
-      },
+      onSuspect: () => this.suspect(),
     });
+  }
+
+  /** Something may have been lost: every room that is followed here is compared with the store. */
+  suspect(): void {
+    this.feeds.compareAll();
+    for (const listener of this.#suspectListeners) listener();
   }
 
   listen(listener: HubListener): void {

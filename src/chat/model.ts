@@ -124,6 +124,8 @@ export interface Command {
   readonly createdAt: string;
   /** When the sender is told of silence; milliseconds since 1970. */
   readonly deadline: number;
+  /** A secret that lets whoever was given this command answer it, and nothing else. */
+  readonly ticket: string;
 }
 
 /** Where a room's log stands. */

@@ -3,7 +3,8 @@ import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { accountOf, openTimedChat, refusal, roomOf, type TimedChat } from '../../test/support/timed-chat.ts';
 import { tryAgain } from './errors.ts';
 import { deleteRoom } from './manage-rooms.ts';
-import type { Command, Message } from './model.ts';
+import type { Message } from './model.ts';
+import type { NewBotCommand } from './ports/jobs.ts';
 import { LATE_MS, recoverCommands } from './post-command.ts';
 import { type Posted, postMessage } from './post-message.ts';
 import { postReply } from './post-reply.ts';
@@ -25,8 +26,12 @@ describe('commands', () => {
 
   const send = (text = '/stock=aapl', clientId?: string): Promise<Posted> =>
     postMessage(timed.chat, ana, room, { message: text, ...(clientId === undefined ? {} : { clientId }) });
-  const queued = (): Command => timed.queued[0] ?? assert.fail('nothing is queued');
-  const reply = (n = 0, text = `answer ${n}`, at = timed.chat) => postReply(at, queued(), { bot, text, n });
+  const queued = (): NewBotCommand => timed.queued[0] ?? assert.fail('nothing is queued');
+  const reply = async (n = 0, text = `answer ${n}`, at = timed.chat) => {
+    const command = await timed.test.chat.store.command(queued().id);
+    assert.ok(command);
+    return postReply(at, command, { bot, text, n });
+  };
   const logOf = (): Promise<Message[]> =>
     timed.test.chat.store.messages(room, { from: 1, to: 1e9, order: 'asc', limit: 1e6 });
   const failures = (): unknown[] => timed.network.told.filter((it) => it.kind === 'failure');
@@ -40,14 +45,11 @@ describe('commands', () => {
         {
           id: posted.id,
           chatroom: room,
-          user: 'ana',
-          userName: ana.name,
-          clientId: 'c1',
-          fingerprint: queued().fingerprint,
+          token: queued().token,
+          message: '/Stock=aapl.us',
           command: 'stock',
           args: 'aapl.us',
-          message: '/Stock=aapl.us',
-          createdAt: new Date(now).toISOString(),
+          user: { id: 'ana', name: ana.name },
           deadline: now + REPLY_MS,
         },
       ]);
@@ -58,7 +60,7 @@ describe('commands', () => {
     it.each(['sender', 'room'] as const)('and shown to the %s when that is set', async (commandEcho) => {
       const chat = { ...timed.chat, settings: { ...timed.chat.settings, commandEcho } };
       const { id } = await postMessage(chat, ana, room, { message: '/stock=aapl' });
-      const { createdAt: at } = queued();
+      const at = (await timed.test.chat.store.command(id))?.createdAt;
       const event = { kind: 'command', id, user: 'ana', name: ana.name, chatroom: room, message: '/stock=aapl', at };
       assert.deepEqual(timed.network.takeTold(), [{ ...event, to: commandEcho }]);
     });
@@ -193,9 +195,11 @@ describe('commands', () => {
     });
 
     it('not in a room that was deleted meanwhile', async () => {
-      await send();
+      const { id } = await send();
+      const command = await timed.test.chat.store.command(id);
+      assert.ok(command);
       await deleteRoom(timed.chat, ana, room);
-      assert.equal(await reply(), undefined);
+      assert.equal(await postReply(timed.chat, command, { bot, text: 'late', n: 0 }), undefined);
     });
 
     it('within the size of a text', async () => {

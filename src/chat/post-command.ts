@@ -1,11 +1,15 @@
+import { randomBytes } from 'node:crypto';
+import { tokenOf } from './authenticate.ts';
 import type { Chat } from './chat.ts';
 import { ChatError } from './errors.ts';
 import { keepTrying } from './keep-trying.ts';
 import type { Account, Command, RoomView } from './model.ts';
 import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
+import type { NewBotCommand } from './ports/jobs.ts';
 import { OPEN_COMMANDS_MAX } from './ports/store.ts';
 import type { Draft } from './rules/draft.ts';
+import { ticketOf } from './ticket.ts';
 
 export interface CommandDraft {
   readonly text: string;
@@ -19,6 +23,8 @@ export interface CommandDraft {
 export const LATE_MS = 60_000;
 /** An unknown outcome is asked after for the first time after this. */
 const SETTLE_MS = 500;
+/** Between two tries to queue a command; a queue that is away takes its time to say so, too. */
+const QUEUE_AGAIN_MS = 1000;
 
 /** Stores a bot command and queues it. It is no message: nobody sees it but as `commandEcho` says. */
 export async function postCommand(
@@ -43,6 +49,7 @@ export async function postCommand(
     message: text,
     createdAt: iso(now),
     deadline: now + chat.settings.replyTimeoutMs,
+    ticket: randomBytes(24).toString('base64url'),
   };
   const stored = await put(chat, command); // commit point: from here it will be run
   if (stored.replayed) {
@@ -52,7 +59,8 @@ export async function postCommand(
     });
     return { kind: 'command', id: stored.id, command: word, replayed: true };
   }
-  runCommand(chat, command);
+  // Only from here: stored it is nowhere, so whoever takes the command up later hands out a ticket.
+  runCommand(chat, command, chat.settings.forwardTokens ? tokenOf(caller) : undefined);
   echo(chat, command);
   return { kind: 'command', id, command: word, replayed: false };
 }
@@ -75,7 +83,7 @@ async function put(chat: Chat, command: Command): ReturnType<Chat['store']['putC
 }
 
 /** Whether an answer would still be shown. */
-export const isAwaited = (chat: Pick<Chat, 'clock'>, { deadline }: Command): boolean =>
+export const isAwaited = (chat: Pick<Chat, 'clock'>, { deadline }: Pick<Command, 'deadline'>): boolean =>
   chat.clock.now() <= deadline + LATE_MS;
 
 /** Runs a command if it is stored and its answer could still be shown. Resolves whether it is stored. */
@@ -86,19 +94,34 @@ async function takeUp(chat: Chat, id: string): Promise<boolean> {
 }
 
 /** Queues a stored command and watches for silence. Doing so twice, on any nodes, has the effect of once. */
-function runCommand(chat: Chat, command: Command): void {
+function runCommand(chat: Chat, command: Command, token = ticketOf(command)): void {
   const { id, user, deadline } = command;
-  const queue = async (): Promise<boolean> => {
-    await chat.jobs.publish(command);
-    return true;
-  };
-  keepTrying(chat.clock, 0, queue, (cause) => chat.log.error('a command could not be queued', { id, cause }));
+  queueCommand(chat, jobOf(command, token));
   const giveUp = async (): Promise<boolean> => {
     if (await chat.store.giveUpCommand(id)) chat.hub.tellAll({ kind: 'failure', user, event: 'message', id });
     return true;
   };
   keepTrying(chat.clock, deadline - chat.clock.now(), giveUp, (cause) => {
     chat.log.error('a silent command could not be settled', { id, cause });
+  });
+}
+
+const jobOf = ({ id, chatroom, message, command, args, user, userName, deadline }: Command, token: string) => ({
+  id,
+  chatroom,
+  token,
+  message,
+  command,
+  args,
+  user: { id: user, name: userName },
+  deadline,
+});
+
+/** As often as it takes, while an answer would be shown: a queue that was away finds all of them at once. */
+function queueCommand(chat: Chat, job: NewBotCommand): void {
+  chat.jobs.publish(job).catch((cause: unknown) => {
+    if (isAwaited(chat, job)) chat.clock.after(QUEUE_AGAIN_MS, () => queueCommand(chat, job));
+    else chat.log.error('a command could not be queued in time', { id: job.id, cause });
   });
 }
 

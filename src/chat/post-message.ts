@@ -74,7 +74,7 @@ export async function appendMessage(chat: Chat, draft: NewMessage): Promise<Rece
   let receipt: Receipt;
   const startedAt = performance.now();
   try {
-    receipt = await chat.store.append(draft); // commit point: from here the message exists
+    receipt = await chat.store.append(draft, chat.hub.feeds.get(draft.chatroom)?.headSeq); // commit point: from here the message exists
   } catch (cause) {
     if (cause instanceof ChatError && cause.code === 'try_again') settleLater(chat, draft);
     throw cause;

@@ -13,13 +13,18 @@ export interface Reply {
   readonly text: string;
   /** 0, 1, 2 … when a command is answered several times. */
   readonly n: number;
+  readonly meta?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
  * Posts a bot's answer: exactly one visible message per (command, bot, n), however often a bot is run. Undefined when
  * it comes too late to be shown; the receipt of another run's answer when that was first.
  */
-export async function postReply(chat: Chat, command: Command, { bot, text, n }: Reply): Promise<Receipt | undefined> {
+export async function postReply(
+  chat: Chat,
+  command: Command,
+  { bot, text, n, meta }: Reply,
+): Promise<Receipt | undefined> {
   if (!isAwaited(chat, command)) {
     chat.log.info('a reply came too late', { id: command.id, bot: bot.name });
     return undefined;
@@ -38,6 +43,7 @@ export async function postReply(chat: Chat, command: Command, { bot, text, n }: 
       fingerprint: 'reply',
       inReplyTo: command.id,
       bot: { name: bot.name },
+      ...(meta === undefined ? {} : { meta }),
     });
   } catch (cause) {
     // The room was deleted meanwhile: nobody is left to answer.

@@ -53,7 +53,7 @@ export const folder: Kind<string> = { values: 'a path', parse: (text) => resolve
 export const host: Kind<string> = {
   values: 'an address or a host name',
   parse: (text) =>
-    isIP(text) > 0 || /^[\p{L}\d](?:[\p{L}\d.-]{0,252})$/u.test(text)
+    isIP(text) > 0 || /^[\p{L}\d](?:[\p{L}\d._-]{0,252})$/u.test(text)
       ? text
       : refuse('must be an address or a host name, without a port'),
 };
@@ -153,5 +153,97 @@ export const stockUrl: Kind<string> = {
     const protocol = URL.canParse(text) ? new URL(text).protocol : '';
     const fits = protocol === 'file:' || (/^https?:$/.test(protocol) && text.includes('{code}'));
     return fits ? text : refuse('must be an http(s): URL with {code} in it, or the file: URL of a sample CSV');
+  },
+};
+
+/**
+ * Without a fragment: a `#` that was not escaped in a password would make another host of the rest. Escapes must be
+ * readable, or the client of the engine throws.
+ */
+function urlOf(protocols: readonly string[], text: string): URL | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const fits = url && protocols.includes(url.protocol) && url.hostname !== '' && !text.includes('#');
+  return fits && isReadable(`${url.username}${url.password}${url.pathname}`) ? url : undefined;
+}
+
+function isReadable(escaped: string): boolean {
+  try {
+    decodeURIComponent(escaped);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** The address of a key set: fetched in clear text by nobody but this machine. */
+export const keySetUrl: Kind<URL> = {
+  values: 'an `https:` URL; `http:` only to loopback',
+  parse: (text) => {
+    const url = urlOf(['https:', 'http:'], text) ?? refuse('must be a URL such as https://login.example.org/jwks.json');
+    if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+      refuse('must be an https: URL; http: is accepted only to loopback, because these keys decide who gets in');
+    }
+    if (url.username !== '' || url.password !== '') refuse('must carry no user and no password');
+    return url;
+  },
+};
+
+/** Several hosts are allowed, which `URL` cannot read. User and password hold no `:`, `@` or `/` that is not escaped. */
+const MONGODB =
+  /^mongodb(?:\+srv)?:\/\/(?:([^:/?#@\s]*(?::[^:/?#@\s]*)?)@)?[^/?#@\s,]+(?:,[^/?#@\s,]+)*\/[^/?#\s.$"\\]+(?:\?[^#\s]*)?$/;
+
+export const mongodbUri: Kind<string> = {
+  values: '`mongodb://…/database` or `mongodb+srv://…/database`',
+  parse: (text) => {
+    const found = MONGODB.exec(text);
+    return found && isReadable(found[1] ?? '')
+      ? text
+      : refuse(
+          'must be a URI such as mongodb://user:password@127.0.0.1:27017/chat_srv, with the name of a database; ' +
+            'other characters than letters and digits are escaped in user and password',
+        );
+  },
+};
+
+/** Options in the query would overrule what the drivers rely on. */
+export const redisUrl: Kind<string> = {
+  values: 'a `redis:` or `rediss:` URL',
+  parse: (text) => {
+    const url = urlOf(['redis:', 'rediss:'], text);
+    return url && /^(?:\/\d{0,5})?$/.test(url.pathname) && !text.includes('?')
+      ? text
+      : refuse('must be a URL such as redis://:password@127.0.0.1:6379/0, without a query, the password escaped');
+  },
+};
+
+export const amqpUrl: Kind<string> = {
+  values: 'an `amqp:` or `amqps:` URL',
+  parse: (text) =>
+    urlOf(['amqp:', 'amqps:'], text)
+      ? text
+      : refuse('must be a URL such as amqp://user:password@127.0.0.1:5672/vhost, user, password and vhost escaped'),
+};
+
+/** Names of keys, queues and the like: short, and of characters that no engine takes for anything else. */
+export const token: Kind<string> = {
+  values: '1-100 letters, digits, `.`, `_`, `:`, `-`',
+  parse: (text) => (/^[\w.:-]{1,100}$/.test(text) ? text : refuse('must be 1-100 letters, digits, or . _ : -')),
+};
+
+/** The broker keeps names that begin with `amq.` to itself. */
+export const queue: Kind<string> = {
+  values: token.values,
+  parse: (text) => (text.startsWith('amq.') ? refuse('must not begin with amq.') : token.parse(text)),
+};
+
+export const text: Kind<string> = { values: 'a text', parse: (given) => given };
+
+export const commandWords: Kind<readonly string[]> = {
+  values: 'words divided by commas, without `/`',
+  parse: (given) => {
+    const words = listed(given);
+    return words.length > 0 && words.every((it) => /^[\p{L}\p{N}_-]{1,64}$/u.test(it))
+      ? words.map((it) => it.toLowerCase())
+      : refuse('must be words divided by commas, without /, such as stock,hello');
   },
 };

@@ -6,38 +6,18 @@ interface NotBuilt {
   readonly instead: string;
 }
 
+const NO_GATEWAYS = 'gateways are not built yet; leave it out';
+
 const NOT_BUILT: readonly NotBuilt[] = [
-  { names: ['MONGODB_URI'], instead: 'the mongodb store is not built yet; leave it out and use STORE=sqlite' },
-  { names: ['POSTGRES_URL'], instead: 'the postgres drivers are not built yet; leave it out and use STORE=sqlite' },
   {
-    names: ['REDIS_SERVER', 'REDIS_PORT', 'REDIS_KEY', 'REDIS_PASSWORD', 'REDIS_URL'],
-    instead: 'the redis drivers are not built yet; leave it out and use FANOUT=cluster',
-  },
-  {
-    names: [
-      'AMQP_PROTOCOL',
-      'AMQP_SERVER',
-      'AMQP_PORT',
-      'AMQP_USERNAME',
-      'AMQP_PASSWORD',
-      'AMQP_VHOST',
-      'AMQP_URL',
-      'AMQP_QUEUE',
-      'AMQP_BOT_QUEUE',
-      'AMQP_BOT_QUEUE_BOT',
-      'AMQP_QUEUE_MODE',
-      'AMQP_DECLARE',
-      'AMQP_PREFETCH',
-    ],
-    instead: 'the rabbitmq broker is not built yet; leave it out and use BROKER=local',
+    names: ['POSTGRES_URL'],
+    instead: 'the postgres drivers are not built yet; leave it out and use STORE=sqlite or mongodb',
   },
   {
     names: ['KAFKA_BROKERS', 'KAFKA_TOPIC'],
-    instead: 'the kafka drivers are not built yet; leave it out and use FANOUT=cluster and BROKER=local',
+    instead: 'the kafka drivers are not built yet; leave it out and use FANOUT=redis and BROKER=rabbitmq',
   },
-  { names: ['AUTH_JWKS_URL'], instead: 'AUTH_MODE=jwt is not built yet; leave it out and use AUTH_SERVER' },
   { names: ['RETENTION_DAYS'], harmless: '0', instead: 'retention is not built yet; leave it out, nothing is trimmed' },
-  { names: ['BOT_TOKEN_MODE'], harmless: 'ticket', instead: 'bots outside the server are not built yet; leave it out' },
   {
     names: [
       'HA_MODE',
@@ -48,9 +28,12 @@ const NOT_BUILT: readonly NotBuilt[] = [
       'HA_WECHATY_PUPPET',
       'HA_WECHATY_PUPPET_TOKEN',
     ],
-    instead: 'gateways are not built yet; leave it out',
+    instead: NO_GATEWAYS,
   },
 ];
+
+/** A puppet's own token: `HA_WECHATY_PUPPET_{PROTOCOL}_TOKEN`. */
+const PUPPET_TOKEN = /^HA_WECHATY_PUPPET_\w+_TOKEN(?:_FILE)?$/;
 
 /** Every name of {@link NOT_BUILT} and its form as a file. */
 export const NOT_BUILT_NAMES: readonly string[] = NOT_BUILT.flatMap((it) =>
@@ -63,9 +46,11 @@ export function refuseNotBuilt(env: Readonly<NodeJS.ProcessEnv>): string[] {
     const text = env[name]?.trim() ?? '';
     return text !== '' && text !== harmless;
   };
-  return NOT_BUILT.flatMap(({ names, harmless, instead }) =>
+  const found = NOT_BUILT.flatMap(({ names, harmless, instead }) =>
     names.flatMap((name) =>
       [name, `${name}_FILE`].filter((it) => isSet(it, harmless)).map((it) => `${it}: ${instead}`),
     ),
   );
+  const tokens = Object.keys(env).filter((it) => PUPPET_TOKEN.test(it) && isSet(it));
+  return [...found, ...tokens.map((it) => `${it}: ${NO_GATEWAYS}`)];
 }

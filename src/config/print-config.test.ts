@@ -39,6 +39,21 @@ describe('the configuration table', () => {
     expect(printConfig({})).toContain('Nothing of it is set here.');
   });
 
+  it('shows none of the secrets of the engines, nor passwords where none belong', () => {
+    const secrets = ['MONGODB_URI', 'REDIS_PASSWORD', 'REDIS_URL', 'AMQP_PASSWORD', 'AMQP_URL', 'STOCK_URL'];
+    expect(ROWS.filter((it) => it.secret).map((it) => it.name)).toEqual(secrets);
+    for (const name of secrets) {
+      expect(printConfig({ [name]: 'hunter2' })).toMatch(new RegExp(`\n- \`${name}\` is set\n`));
+      expect(printConfig({ [name]: 'hunter2' })).not.toContain('hunter2');
+      expect(printConfig({ [`${name}_FILE`]: '/run/hunter2' })).toMatch(new RegExp(`\n- \`${name}_FILE\` is set\n`));
+    }
+    for (const text of ['https://u:hunter2@a.example/x', 'https://u:hunt/er2@a.example', 'u:hunter2@a.example']) {
+      const printed = printConfig({ AUTH_SERVER: text });
+      expect(printed).toMatch(/`AUTH_SERVER=(https:\/\/)?…@a\.example/);
+      expect(printed).not.toMatch(/hunt\/?er2/);
+    }
+  });
+
   it('stands in README as it is printed (npm run config)', () => {
     const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
     expect(readme).toContain(configTable());

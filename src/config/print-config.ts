@@ -1,5 +1,5 @@
 import { NOT_BUILT_NAMES } from './not-built.ts';
-import type { Variable } from './variable.ts';
+import { shown, type Variable } from './variable.ts';
 import { ROWS } from './variables.ts';
 
 const HEAD = ['variable', 'default', 'values', 'meaning'];
@@ -17,7 +17,7 @@ export function printConfig(env: Readonly<NodeJS.ProcessEnv>): string {
     if (row.secret && env[file]) return [`- \`${file}\` is set`];
     const text = env[row.name]?.trim() ?? '';
     if (text === '') return [];
-    return [row.secret ? `- \`${row.name}\` is set` : `- \`${row.name}=${text}\``];
+    return [row.secret ? `- \`${row.name}\` is set` : `- \`${row.name}=${shown(text)}\``];
   });
   return `${configTable()}\n\n${set.length === 0 ? 'Nothing of it is set here.' : `Set here:\n\n${set.join('\n')}`}\n`;
 }

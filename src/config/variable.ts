@@ -50,3 +50,6 @@ export function optional<T>(
 
 export const fallbackFor = (row: Variable<unknown>, stage: Stage): string | undefined =>
   typeof row.fallback === 'object' ? row.fallback[stage] : row.fallback;
+
+/** A text that is no secret, as it may be shown: what looks like a user and password before a host is hidden. */
+export const shown = (text: string): string => text.replace(/^(.*?\/\/)?.*@/s, '$1…@');

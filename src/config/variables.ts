@@ -49,35 +49,77 @@ export const VARIABLES = {
     doc: 'Silence after a ping that ends a connection',
   }),
 
-  store: variable(
-    'STORE',
-    is.driver(['sqlite'], ['mongodb', 'postgres']),
-    { dev: 'sqlite', production: 'mongodb' },
-    { doc: 'Where rooms and messages are kept. `mongodb` is not built yet: production says `STORE=sqlite`' },
-  ),
+  store: optional('STORE', is.driver(['sqlite', 'mongodb'], ['postgres']), {
+    fallbackWords: '`sqlite` in dev; `mongodb` in production or when MONGODB_URI is set',
+    doc: 'Where rooms and messages are kept',
+  }),
   dataDir: variable('DATA_DIR', is.folder, './data', {
     doc: 'Folder of the embedded store and the key of guest tokens',
   }),
-  fanout: variable(
-    'FANOUT',
-    is.driver(['cluster'], ['redis', 'postgres', 'kafka']),
-    { dev: 'cluster', production: 'redis' },
-    { doc: 'How workers hear of one another. `redis` is not built yet: production says `FANOUT=cluster`' },
-  ),
-  broker: variable(
-    'BROKER',
-    is.driver(['local'], ['rabbitmq', 'kafka']),
-    { dev: 'local', production: 'rabbitmq' },
-    { doc: 'Queue of bot commands. `rabbitmq` is not built yet: production says `BROKER=local`' },
-  ),
+  mongodbUri: optional('MONGODB_URI', is.mongodbUri, {
+    secret: true,
+    fallbackWords: '`mongodb://127.0.0.1:27017/chat_srv`',
+    doc: 'Database of the `mongodb` store',
+  }),
+  fanout: optional('FANOUT', is.driver(['cluster', 'redis'], ['postgres', 'kafka']), {
+    fallbackWords: '`cluster` in dev; `redis` in production or when REDIS_SERVER or REDIS_URL is set',
+    doc: 'How workers hear of one another and share presence and limits. `cluster` is one machine only',
+  }),
+  redisServer: optional('REDIS_SERVER', is.host, { fallbackWords: '`127.0.0.1`', doc: 'Redis host' }),
+  redisPort: optional('REDIS_PORT', is.int(1, 65_535), { fallbackWords: '`6379`', doc: 'Redis port' }),
+  redisPassword: optional('REDIS_PASSWORD', is.text, { secret: true, doc: 'Redis password' }),
+  redisUrl: optional('REDIS_URL', is.redisUrl, { secret: true, doc: 'Instead of server, port and password' }),
+  redisKey: variable('REDIS_KEY', is.token, 'chat.adapter.io', {
+    doc: 'First part of every key and channel there; the same for all servers of one chat',
+  }),
+  broker: optional('BROKER', is.driver(['local', 'rabbitmq'], ['kafka']), {
+    fallbackWords: '`local` in dev; `rabbitmq` in production or when AMQP_SERVER or AMQP_URL is set',
+    doc: 'Queue of bot commands. `local` runs the sample bots inside the server',
+  }),
+  amqpProtocol: optional('AMQP_PROTOCOL', is.oneOf('amqp', 'amqps'), {
+    fallbackWords: '`amqp`',
+    doc: 'With or without TLS',
+  }),
+  amqpServer: optional('AMQP_SERVER', is.host, { fallbackWords: '`127.0.0.1`', doc: 'RabbitMQ host' }),
+  amqpPort: optional('AMQP_PORT', is.int(1, 65_535), {
+    fallbackWords: '`5672`, `5671` with TLS',
+    doc: 'RabbitMQ port',
+  }),
+  amqpUsername: optional('AMQP_USERNAME', is.text, { fallbackWords: '`guest`', doc: 'RabbitMQ user' }),
+  amqpPassword: optional('AMQP_PASSWORD', is.text, {
+    secret: true,
+    fallbackWords: '`guest`',
+    doc: 'RabbitMQ password',
+  }),
+  amqpVhost: optional('AMQP_VHOST', is.text, { fallbackWords: '`/`', doc: 'RabbitMQ virtual host' }),
+  amqpUrl: optional('AMQP_URL', is.amqpUrl, { secret: true, doc: 'Instead of the six above' }),
+  amqpQueue: variable('AMQP_QUEUE', is.queue, 'bot-jobsity-chat', { doc: 'Queue from the bots to the chat' }),
+  amqpBotQueue: optional('AMQP_BOT_QUEUE', is.queue, { doc: 'Another name of AMQP_BOT_QUEUE_BOT' }),
+  amqpBotQueueBot: optional('AMQP_BOT_QUEUE_BOT', is.queue, {
+    fallbackWords: '`bot-jobsity-bot`',
+    doc: 'Queue from the chat to the bots',
+  }),
+  amqpQueueMode: variable('AMQP_QUEUE_MODE', is.oneOf('auto', 'transient', 'durable'), 'auto', {
+    doc: '`auto` takes queues as they are and makes missing ones durable',
+  }),
+  amqpDeclare: variable('AMQP_DECLARE', is.flag, 'true', { doc: '`false`: both queues must exist' }),
+  amqpPrefetch: variable('AMQP_PREFETCH', is.int(1, 10_000), '50', { doc: 'Deliveries under way at a time' }),
 
-  authMode: optional('AUTH_MODE', is.driver(['embedded', 'remote'], ['jwt']), {
-    fallbackWords: '`remote` when AUTH_SERVER is set, else `embedded` in dev; production needs AUTH_SERVER',
+  authMode: optional('AUTH_MODE', is.oneOf('embedded', 'remote', 'jwt'), {
+    fallbackWords:
+      '`remote` when AUTH_SERVER is set, `jwt` when AUTH_JWKS_URL is, else `embedded` in dev; production needs one of the two',
     doc: 'Who knows the accounts. `embedded` are development accounts, refused in production',
   }),
   authServer: optional('AUTH_SERVER', is.accountServer, { doc: 'The account service; nobody by default' }),
   authPath: variable('AUTH_PATH', is.urlPath, '/v1/accounts/validate', {
     doc: 'Path there that tells whose a bearer token is',
+  }),
+  authJwksUrl: optional('AUTH_JWKS_URL', is.keySetUrl, { doc: 'Public keys of the tokens, for `jwt`' }),
+  authJwtIssuer: optional('AUTH_JWT_ISSUER', is.text, {
+    doc: 'The `iss` that tokens must carry; any where it is not set',
+  }),
+  authJwtAudience: optional('AUTH_JWT_AUDIENCE', is.text, {
+    doc: 'The `aud` that tokens must carry. Set it where the keys sign tokens of other services, too',
   }),
   authCacheMs: variable('AUTH_CACHE_MS', is.int(0, 10 * MINUTE), '30000', { doc: 'How long an answer is believed' }),
   authTimeoutMs: variable('AUTH_TIMEOUT_MS', is.int(50, 1500), '1000', {
@@ -114,6 +156,12 @@ export const VARIABLES = {
 
   commandEcho: variable('COMMAND_ECHO', is.oneOf('none', 'sender', 'room'), 'none', {
     doc: 'Who sees the text of a bot command',
+  }),
+  botTokenMode: variable('BOT_TOKEN_MODE', is.oneOf('ticket', 'forward'), 'ticket', {
+    doc: 'What bots get as `token`: a ticket for the one command, or (`forward`) the user’s own',
+  }),
+  botCommands: variable('BOT_COMMANDS', is.commandWords, 'stock,hello', {
+    doc: 'Words that bots at the broker answer; any other is unknown at once',
   }),
   botReplyTimeoutMs: variable('BOT_REPLY_TIMEOUT_MS', is.int(100, 10 * MINUTE), '10000', {
     doc: 'Silence of a bot after which the sender is told',

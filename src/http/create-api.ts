@@ -43,8 +43,10 @@ export interface ApiOptions {
   readonly version: string;
 }
 
+type RouteOptions = Pick<ApiOptions, 'guests' | 'guestRate' | 'readiness' | 'renderMetrics' | 'version'>;
+
 /** All of the API as data, by the tag it is documented under. */
-export function createRoutes(options: ApiOptions, document: () => string): Record<string, readonly Route[]> {
+export function createRoutes(options: RouteOptions, document: () => string): Record<string, readonly Route[]> {
   return {
     rooms: roomRoutes,
     members: memberRoutes,

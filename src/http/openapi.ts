@@ -1,13 +1,22 @@
 import { STATUS_CODES } from 'node:http';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { ERRORS, type ErrorCode } from '../chat/errors.ts';
+import { EXAMPLES } from '../wire/examples.ts';
+import { JsonSchemas } from '../wire/json-schemas.ts';
 import { problem } from '../wire/problem.ts';
+import { problemType } from './problem.ts';
 import type { DocumentedError, ResponseDoc, Route } from './route.ts';
 import { type Way, waysOf } from './route-table.ts';
 
 type Json = Record<string, unknown>;
 
-const COMPONENTS = '#/components/schemas/';
+/** What the operations refer to. */
+interface Components {
+  readonly schemas: JsonSchemas;
+  /** Problems by name: a code of the table, with the status where it is not the code's first. */
+  readonly problems: Record<string, Json>;
+}
+
 const PROBLEM_HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>> = {
   401: { 'WWW-Authenticate': 'Bearer' },
   429: { 'Retry-After': 'Seconds to wait, at least 1' },
@@ -16,12 +25,12 @@ const PROBLEM_HEADERS: Readonly<Record<number, Readonly<Record<string, string>>>
 
 /** The OpenAPI 3.1 document of the table of routes; the keys of `groups` are its tags. */
 export function createOpenApi(groups: Readonly<Record<string, readonly Route[]>>, version: string): Json {
-  const schemas = new Schemas();
+  const components: Components = { schemas: new JsonSchemas('draft-2020-12'), problems: {} };
   const paths: Record<string, Json> = {};
   for (const [tag, routes] of Object.entries(groups)) {
     for (const way of waysOf(routes)) {
       const methods = paths[way.path] ?? {};
-      methods[way.method] = operation(way, tag, schemas);
+      methods[way.method] = operation(way, tag, components);
       paths[way.path] = methods;
     }
   }
@@ -36,14 +45,16 @@ export function createOpenApi(groups: Readonly<Record<string, readonly Route[]>>
     tags: Object.keys(groups).map((name) => ({ name })),
     paths,
     components: {
-      schemas: schemas.named,
+      schemas: components.schemas.named,
+      examples: components.problems,
       securitySchemes: { token: { type: 'http', scheme: 'bearer' } },
     },
   };
 }
 
-function operation({ method, path, route, alias }: Way, tag: string, schemas: Schemas): Json {
+function operation({ method, path, route, alias }: Way, tag: string, components: Components): Json {
   const { summary, auth, body, responses } = route;
+  const { schemas } = components;
   return {
     operationId: operationId(method, path),
     tags: [tag],
@@ -52,18 +63,18 @@ function operation({ method, path, route, alias }: Way, tag: string, schemas: Sc
     security: auth ? [{ token: [] }] : [],
     parameters: parameters(route, schemas),
     ...(body
-      ? {
-          requestBody: {
-            required: !body.safeParse(undefined).success,
-            content: { 'application/json': { schema: schemas.of(body) } },
-          },
-        }
+      ? { requestBody: { required: !body.safeParse(undefined).success, content: jsonContent(body, schemas) } }
       : {}),
     responses: {
       ...Object.fromEntries(Object.entries(responses).map(([status, doc]) => [status, success(doc, schemas)])),
-      ...problems(route, schemas),
+      ...problems(route, components),
     },
   };
+}
+
+function jsonContent(schema: z.ZodType, schemas: JsonSchemas): Json {
+  const converted = schemas.of(schema);
+  return { 'application/json': { schema: converted, example: schemas.exampleOf(converted) } };
 }
 
 const operationId = (method: string, path: string): string =>
@@ -75,19 +86,23 @@ const operationId = (method: string, path: string): string =>
 
 const headerName = (name: string): string => name.replace(/(^|-)\w/g, (it) => it.toUpperCase());
 
-function parameters({ params, query, headers }: Route, schemas: Schemas): Json[] {
+function parameters({ params, query, headers }: Route, schemas: JsonSchemas): Json[] {
   const places = [
     { place: 'path', shape: params?.shape ?? {} },
     { place: 'query', shape: query?.shape ?? {} },
     { place: 'header', shape: headers?.shape ?? {} },
   ];
   return places.flatMap(({ place, shape }) =>
-    Object.entries(shape).map(([name, schema]) => ({
-      name: place === 'header' ? headerName(name) : name,
-      in: place,
-      required: place === 'path',
-      schema: schemas.parameter(schema),
-    })),
+    Object.entries(shape).map(([name, it]) => {
+      const schema = schemas.parameter(it);
+      return {
+        name: place === 'header' ? headerName(name) : name,
+        in: place,
+        required: place === 'path',
+        schema,
+        example: schemas.exampleOf(schema),
+      };
+    }),
   );
 }
 
@@ -97,9 +112,13 @@ const headersDoc = (headers: Readonly<Record<string, string>>): Json => ({
   ),
 });
 
-function success({ description, schema, contentTypes = [], headers }: ResponseDoc, schemas: Schemas): Json {
-  const content: Json = Object.fromEntries(contentTypes.map((type) => [type, {}]));
-  if (schema) content['application/json'] = { schema: schemas.of(schema) };
+function success(doc: ResponseDoc, schemas: JsonSchemas): Json {
+  const { description, schema, contentTypes = [], headers, example } = doc;
+  const shown = example === undefined ? {} : { example };
+  const content: Json = {
+    ...Object.fromEntries(contentTypes.map((type) => [type, shown])),
+    ...(schema ? jsonContent(schema, schemas) : {}),
+  };
   return {
     description,
     ...(headers ? headersDoc(headers) : {}),
@@ -120,72 +139,42 @@ function errorsOf({ auth, params, query, headers, body, errors, path }: Route): 
   ];
 }
 
-function problems(route: Route, schemas: Schemas): Json {
+function problems(route: Route, { schemas, problems: known }: Components): Json {
   const byStatus = new Map<number, Set<ErrorCode>>();
   for (const it of errorsOf(route)) {
     const [code, status] = typeof it === 'string' ? ([it, ERRORS[it].status[0]] as const) : it;
     byStatus.set(status, (byStatus.get(status) ?? new Set()).add(code));
   }
+  const exampleOf = (code: ErrorCode, status: number): Json => {
+    const name = status === ERRORS[code].status[0] ? code : `${code}_${status}`;
+    known[name] ??= { summary: ERRORS[code].title, value: problemExample(code, status) };
+    return { [name]: { $ref: `#/components/examples/${name}` } };
+  };
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => [
       status,
       {
         description: `${STATUS_CODES[status]}: ${[...codes].map((it) => `${it} (${ERRORS[it].error})`).join(', ')}`,
         ...headersDoc(PROBLEM_HEADERS[status] ?? {}),
-        content: { 'application/problem+json': { schema: schemas.of(problem) } },
+        content: {
+          'application/problem+json': {
+            schema: schemas.of(problem),
+            examples: Object.assign({}, ...[...codes].map((it) => exampleOf(it, status))),
+          },
+        },
       },
     ]),
   );
 }
 
-/** JSON schemas out of zod's, with what has a name kept once under `components`. */
-class Schemas {
-  readonly named: Record<string, unknown> = {};
-
-  /** Of a body. */
-  of(schema: z.ZodType): unknown {
-    return this.#convert(schema, 'input');
-  }
-
-  /** Of a parameter: by what its text stands for, which is how OpenAPI describes them. */
-  parameter(schema: unknown): unknown {
-    if (!(schema instanceof z.ZodType)) throw new TypeError('a parameter needs a schema of its own');
-    return this.#convert(schema, 'output');
-  }
-
-  #convert(schema: z.ZodType, io: 'input' | 'output'): unknown {
-    // Inside an object even a schema with a name becomes a reference.
-    const { properties, $defs = {} } = z.toJSONSchema(z.object({ it: schema }), {
-      io,
-      unrepresentable: 'any',
-      override: ({ zodSchema, jsonSchema }) => {
-        if (zodSchema._zod.def.type === 'undefined') jsonSchema.not = {};
-      },
-    });
-    for (const [name, definition] of Object.entries($defs)) this.#name(componentName(name), moved(definition));
-    return moved(properties?.it);
-  }
-
-  #name(name: string, definition: unknown): void {
-    const known = this.named[name];
-    if (known !== undefined && JSON.stringify(known) !== JSON.stringify(definition)) {
-      throw new Error(`two different schemas are named ${name}`);
-    }
-    this.named[name] = definition;
-  }
-}
-
-/** The one recursive schema without a name is that of any JSON value. */
-const componentName = (name: string): string => (name.startsWith('__schema') ? 'Json' : name);
-
-function moved(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(moved);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) =>
-      key === '$ref' && typeof inner === 'string'
-        ? [key, COMPONENTS + componentName(inner.replace('#/$defs/', ''))]
-        : [key, moved(inner)],
-    ),
-  );
-}
+const problemExample = (code: ErrorCode, status: number): z.infer<typeof problem> => ({
+  type: problemType(code),
+  title: ERRORS[code].title,
+  status,
+  detail: ERRORS[code].title,
+  instance: `/v1/chat/rooms/${EXAMPLES.roomId}`,
+  error: ERRORS[code].error,
+  code,
+  requestId: EXAMPLES.clientId,
+  ...(code === 'invalid_fields' ? { data: { fields: ['name'] } } : {}),
+});

@@ -5,7 +5,7 @@ import type { Log } from '../chat/ports/log.ts';
 import { traceOf } from './request-trace.ts';
 
 /** Where a code is explained: the stable `type` of its problems. */
-const problemType = (code: string): string => `/docs/errors#${code}`;
+export const problemType = (code: string): string => `/docs/errors#${code}`;
 
 /** When a caller may come again and nobody knows better. */
 const RETRY_AFTER_MS = 1000;

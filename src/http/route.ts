@@ -30,6 +30,8 @@ export interface ResponseDoc {
   readonly schema?: z.ZodType;
   /** Of a body that is not JSON. */
   readonly contentTypes?: readonly string[];
+  /** Of a text that is not JSON. */
+  readonly example?: string;
   /** Name → what it says. */
   readonly headers?: Readonly<Record<string, string>>;
 }

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Reach } from './reach.ts';
 
 /** Powers of about three from 0.3 ms to 10 s: one row for commits, one for requests. */
 const SECONDS = [0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10];
@@ -45,16 +46,24 @@ export function createMetrics() {
       labelNames: ['code'] as const,
       registers,
     }),
+    putAside: new Counter({
+      name: 'parley_replies_put_aside_total',
+      help: 'Messages of bots that went to the dead-letter queue, by code of the error table',
+      labelNames: ['code'] as const,
+      registers,
+    }),
   };
 }
 
-/** What the primary counts: the embedded store's commits. */
-export function createPrimaryMetrics(stats: () => { batches: number; writes: number; failures: number }): Registry {
-  const registry = new Registry();
+/** Adds the commits of a store that this process writes. */
+export function countStore(
+  registry: Registry,
+  stats: () => { readonly batches: number; readonly writes: number; readonly failures: number },
+): void {
   const rows = [
     ['parley_store_batches_total', 'Commits of the store', 'batches'],
     ['parley_store_writes_total', 'Writes in those commits', 'writes'],
-    ['parley_store_failures_total', 'Commits that the disk refused', 'failures'],
+    ['parley_store_failures_total', 'Commits that failed', 'failures'],
   ] as const;
   for (const [name, help, field] of rows) {
     new Counter({
@@ -67,5 +76,18 @@ export function createPrimaryMetrics(stats: () => { batches: number; writes: num
       },
     });
   }
-  return registry;
+}
+
+/** Whether each part that may be elsewhere is here (1) or not (0); of several workers, what the worst one sees. */
+export function watchParts(registry: Registry, parts: Readonly<Record<string, () => Reach>>): void {
+  new Gauge({
+    name: 'parley_part_up',
+    help: 'Whether a part (store, bus, broker, accounts) answers, as the worker that sees least of it',
+    labelNames: ['part'] as const,
+    aggregator: 'min',
+    registers: [registry],
+    collect() {
+      for (const [part, reach] of Object.entries(parts)) this.set({ part }, reach() === 'here' ? 1 : 0);
+    },
+  });
 }

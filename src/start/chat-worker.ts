@@ -3,27 +3,24 @@ import { createServer, type Server } from 'node:http';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { runBots } from '../bots/run-bots.ts';
-import { sampleBots } from '../bots/sample-bots.ts';
 import type { Chat } from '../chat/chat.ts';
 import { Hub } from '../chat/hub.ts';
 import { recoverCommands } from '../chat/post-command.ts';
 import type { Config } from '../config/parse-config.ts';
-import { ClusterBus } from '../drivers/bus/cluster/cluster-bus.ts';
-import { LocalJobs } from '../drivers/jobs/local/local-jobs.ts';
-import { ClusterLimits } from '../drivers/limits/cluster/cluster-limits.ts';
-import { ClusterPresence } from '../drivers/presence/cluster/cluster-presence.ts';
-import { SqliteStore } from '../drivers/store/sqlite/sqlite-store.ts';
 import { createApi } from '../http/create-api.ts';
 import { Link } from '../platform/link.ts';
 import type { Logger } from '../platform/logger.ts';
-import { createMetrics } from '../platform/metrics.ts';
+import { countStore, createMetrics, watchParts } from '../platform/metrics.ts';
 import type { Resources } from '../platform/resources.ts';
 import { openRealtime } from '../realtime/open-realtime.ts';
 import { SessionRouter, takeOver } from '../realtime/session-router.ts';
 import { type ClusterState, type Hello, isHandOver, TOPICS } from './cluster-state.ts';
+import { judgeReadiness } from './judge-readiness.ts';
 import { linkOptions } from './link-options.ts';
 import { openAccounts } from './open-accounts.ts';
+import { openFanout } from './open-fanout.ts';
+import { openJobs } from './open-jobs.ts';
+import { openStore } from './open-store.ts';
 import { processChannel } from './process-channel.ts';
 import { systemClock } from './system-clock.ts';
 
@@ -52,30 +49,37 @@ export async function startChatWorker(
   const metrics = createMetrics();
   const link = held.own('link', new Link(processChannel(process), linkOptions), (it) => it.close());
   link.on(TOPICS.stop, onStop);
-  const store = held.own(
-    'store',
-    await SqliteStore.open(config.store.dir, (write) => link.call(TOPICS.write, write)),
-    (it) => it.close(),
-  );
-  const { accounts, guests, reach } = await openAccounts(config.accounts, held);
+  let state: ClusterState = { complete: false, storeAway: false, restartWanted: false };
+  link.on(TOPICS.state, (next: ClusterState) => {
+    state = next;
+  });
   const clock = systemClock;
-  const hub = new Hub({
-    bus: new ClusterBus(link),
+  const opened = await openStore(config.store, {
+    link,
+    isWriterAway: () => state.storeAway,
+    onBack: () => hub.suspect(),
+    held,
+    log,
+  });
+  const { store } = opened;
+  const fanout = openFanout(config.fanout, { link, instances: config.processes.instances, clock, held, log });
+  const { accounts, guests, reach: accountsReach } = await openAccounts(config.accounts, held, log);
+  const hub: Hub = new Hub({
+    bus: fanout.bus,
     store,
     clock,
     log,
     repaired: (messages) => metrics.gapsRepaired.inc(messages > 0 ? 1 : 0),
   });
   held.own('feeds', hub.feeds, (it) => it.close());
-  const bots = sampleBots({ stockUrl: config.bots.stockUrl, log });
-  const jobs = new LocalJobs(link);
+  const queues = openJobs(config, { link, held, log, onPutAside: (code) => metrics.putAside.inc({ code }) });
   const chat: Chat = {
     store,
     hub,
-    jobs,
+    jobs: queues.jobs,
     accounts,
-    presence: new ClusterPresence(link),
-    limits: new ClusterLimits(link),
+    presence: fanout.presence,
+    limits: fanout.limits,
     clock,
     log,
     appended: (seconds) => {
@@ -86,14 +90,14 @@ export async function startChatWorker(
       ...config.limits,
       commandEcho: config.bots.commandEcho,
       replyTimeoutMs: config.bots.replyTimeoutMs,
+      forwardTokens: config.bots.tokenMode === 'forward',
     },
-    commands: new Set(bots.flatMap((it) => it.words)),
+    commands: queues.commands,
   };
 
-  let state: ClusterState = { complete: false, storeAway: false, restartWanted: false };
-  link.on(TOPICS.state, (next: ClusterState) => {
-    state = next;
-  });
+  const parts = { store: opened.reach, bus: fanout.reach, broker: queues.reach, accounts: accountsReach };
+  if (opened.stats) countStore(metrics.registry, opened.stats);
+  watchParts(metrics.registry, parts);
   link.handle(TOPICS.ownMetrics, () => metrics.registry.getMetricsAsJSON());
   let draining = false;
 
@@ -114,18 +118,7 @@ export async function startChatWorker(
       trustProxy: config.http.trustProxy,
       corsOrigin: config.http.corsOrigin,
       bodyBytes: config.limits.bodyBytes,
-      readiness: () => ({
-        ready: state.complete && !state.storeAway && !draining && reach() !== 'never',
-        reasons: [
-          ...(state.complete ? [] : ['workers']),
-          ...(state.storeAway ? ['store'] : []),
-          ...(draining ? ['draining'] : []),
-          ...(reach() === 'never' ? ['accounts'] : []),
-        ],
-        degraded: [...(reach() === 'away' ? ['accounts'] : []), ...(state.restartWanted ? ['version'] : [])],
-        worker,
-        pid: process.pid,
-      }),
+      readiness: () => ({ ...judgeReadiness(parts, state, draining), worker, pid: process.pid }),
       renderMetrics: async () => ({
         contentType: metrics.registry.contentType,
         body: await link.call<string>(TOPICS.metrics, null),
@@ -189,8 +182,9 @@ export async function startChatWorker(
   hub.onSuspect(() => {
     recoverCommands(chat).catch((cause: unknown) => log.warn('open commands could not be taken up', { cause }));
   });
-  await runBots(chat, bots);
-  await recoverCommands(chat);
+  await queues.start(chat);
+  // A store that is away tells when it comes; whoever waits for it here would never listen.
+  if (opened.reach() === 'here') await recoverCommands(chat);
   link.tell(TOPICS.listening, { version, address: address.address, port: address.port } satisfies Hello);
 
   return {

@@ -1,7 +1,10 @@
 import type { Accounts, GuestAccounts } from '../chat/ports/accounts.ts';
+import type { Log } from '../chat/ports/log.ts';
 import type { AccountsConfig } from '../config/parse-config.ts';
 import { EmbeddedAccounts } from '../drivers/accounts/embedded/embedded-accounts.ts';
-import { type Reach, RemoteAccounts } from '../drivers/accounts/remote/remote-accounts.ts';
+import { JwtAccounts } from '../drivers/accounts/jwt/jwt-accounts.ts';
+import { RemoteAccounts } from '../drivers/accounts/remote/remote-accounts.ts';
+import type { Reach } from '../platform/reach.ts';
 import type { Resources } from '../platform/resources.ts';
 
 /** How often an account service that is away is asked whether it is back. */
@@ -15,7 +18,7 @@ export interface OpenedAccounts {
   readonly reach: () => Reach;
 }
 
-export async function openAccounts(config: AccountsConfig, held: Resources): Promise<OpenedAccounts> {
+export async function openAccounts(config: AccountsConfig, held: Resources, log?: Log): Promise<OpenedAccounts> {
   switch (config.kind) {
     case 'embedded': {
       const accounts = await EmbeddedAccounts.open(config.dir);
@@ -28,6 +31,11 @@ export async function openAccounts(config: AccountsConfig, held: Resources): Pro
       };
       probe();
       held.own('account probe', setInterval(probe, PROBE_MS), clearInterval);
+      return { accounts, reach: () => accounts.reach };
+    }
+    case 'jwt': {
+      const options = log === undefined ? config : { ...config, log };
+      const accounts = held.own('accounts', new JwtAccounts(options), (it) => it.close());
       return { accounts, reach: () => accounts.reach };
     }
     default:

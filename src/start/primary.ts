@@ -1,6 +1,6 @@
 import cluster from 'node:cluster';
 import type { Socket } from 'node:net';
-import { AggregatorRegistry, type Registry } from 'prom-client';
+import { AggregatorRegistry, Registry } from 'prom-client';
 import type { Config } from '../config/parse-config.ts';
 import { ClusterBusRelay } from '../drivers/bus/cluster/cluster-bus-relay.ts';
 import { LocalQueue } from '../drivers/jobs/local/local-queue.ts';
@@ -9,7 +9,7 @@ import { ClusterPresenceTable } from '../drivers/presence/cluster/cluster-presen
 import { SqliteWriter } from '../drivers/store/sqlite/sqlite-writer.ts';
 import type { Write } from '../drivers/store/sqlite/write-operations.ts';
 import type { Logger } from '../platform/logger.ts';
-import { createPrimaryMetrics } from '../platform/metrics.ts';
+import { countStore } from '../platform/metrics.ts';
 import type { Resources } from '../platform/resources.ts';
 import { refuseUpgrade, stopReading } from '../realtime/session-router.ts';
 import { choosePort } from './choose-port.ts';
@@ -26,7 +26,7 @@ const METRICS_MS = 1000;
 const STORE_WATCH_MS = 500;
 
 /**
- * The main process: forks the workers, writes the embedded store and keeps what they share. It serves no client itself.
+ * The main process: forks the workers, writes the embedded store and keeps what they share on one machine. It serves no client itself.
  */
 export async function startPrimary(
   config: Config,
@@ -35,9 +35,13 @@ export async function startPrimary(
   log: Logger,
   onReady: (url: string) => void,
 ): Promise<Primary> {
-  const writer = held.own('store', await SqliteWriter.open(config.store.dir), (it) => it.close());
+  const writer =
+    config.store.kind === 'sqlite'
+      ? held.own('store', await SqliteWriter.open(config.store.dir), (it) => it.close())
+      : undefined;
   const sockets = held.own('sockets', await openSocketFolder(), removeFolder);
-  const metrics = createPrimaryMetrics(() => writer.stats);
+  const metrics = new Registry();
+  if (writer) countStore(metrics, () => writer.stats);
   const relay = new ClusterBusRelay();
   const presence = new ClusterPresenceTable();
   const limits = new ClusterLimitsTable(systemClock);
@@ -61,7 +65,7 @@ export async function startPrimary(
       for (const part of [relay, presence, limits, jobs]) part.attach(it.link);
       // What it was told while it was stuck was dropped, and nothing may change for long.
       it.link.onRecovered(() => it.link.tell(TOPICS.state, state));
-      it.link.handle(TOPICS.write, (write: Write) => writer.submit(write));
+      if (writer) it.link.handle(TOPICS.write, (write: Write) => writer.submit(write));
       it.link.handle(TOPICS.metrics, () => collectMetrics(pool, metrics));
       it.worker.on('message', (message: unknown, socket: unknown) => {
         if (isHandOver(message)) passOn(pool, message, socket as Socket | undefined);
@@ -77,7 +81,7 @@ export async function startPrimary(
       if (state.complete || listening < config.processes.instances) return;
       change({ complete: true });
       const url = urlOf(hello.address, hello.port);
-      writer.lock.announce(url);
+      writer?.lock.announce(url);
       onReady(url);
     },
     onGone: (it) => {
@@ -85,15 +89,15 @@ export async function startPrimary(
     },
   });
 
-  const watch = setInterval(() => {
-    const { away } = writer;
-    if (away) void writer.probe(); // without clients' writes nothing else would find out that it is back
+  const watch = (disk: SqliteWriter) => () => {
+    const { away } = disk;
+    if (away) void disk.probe(); // without clients' writes nothing else would find out that it is back
     if (away !== state.storeAway) {
       log[away ? 'error' : 'info'](away ? 'the store takes no writes' : 'the store takes writes again');
       change({ storeAway: away });
     }
-  }, STORE_WATCH_MS);
-  held.own('store watch', watch, clearInterval);
+  };
+  if (writer) held.own('store watch', setInterval(watch(writer), STORE_WATCH_MS), clearInterval);
 
   pool.start();
   held.own('workers', pool, (it) => it.stop());

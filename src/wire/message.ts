@@ -1,5 +1,19 @@
 import { z } from 'zod';
-import { clientId, id, isText, seq, text, time, visibleText } from './fields.ts';
+import { EXAMPLES } from './examples.ts';
+import {
+  clientId,
+  epoch,
+  id,
+  isText,
+  messageId,
+  rev,
+  seq,
+  shownName,
+  text,
+  time,
+  userId,
+  visibleText,
+} from './fields.ts';
 
 const META_DEPTH = 8;
 const META_BYTES = 4096;
@@ -23,11 +37,11 @@ export const meta = z
 
 export const message = z
   .object({
-    id,
+    id: messageId,
     chatroom: id,
     seq,
-    owner: id,
-    ownerName: z.string(),
+    owner: userId,
+    ownerName: shownName,
     type: z
       .union([z.literal(1), z.literal(2), z.literal(3)])
       .describe('1 text, 2 link, 3 image (message is then its path)'),
@@ -41,7 +55,7 @@ export const message = z
     rev: z.int().optional().describe("The room's rev when this message was last edited or deleted"),
     deleted: z.literal(true).optional(),
   })
-  .meta({ id: 'Message' });
+  .meta({ id: 'Message', examples: [EXAMPLES.message] });
 
 /** What a client sends; exactly one of message and image. */
 export const draft = z
@@ -49,22 +63,26 @@ export const draft = z
     message: visibleText.optional(),
     image: text.min(1).optional().describe('PNG, JPEG, GIF or WebP as base64 or as a data: URL'),
     clientId: clientId.optional(),
-    inReplyTo: id.optional().describe('A message of the same room'),
+    inReplyTo: messageId.optional().describe('A message of the same room'),
     meta: meta.optional(),
   })
   .refine((it) => (it.message === undefined) !== (it.image === undefined), {
     message: 'exactly one of message and image must be given',
     path: ['message'],
   })
-  .meta({ id: 'Draft' });
+  .meta({ id: 'Draft', examples: [EXAMPLES.draft] });
 
-export const receipt = z.object({ id, seq, createdAt: time }).meta({ id: 'Receipt' });
-export const commandReceipt = z.object({ id, chatroom: id, command: z.string() }).meta({ id: 'CommandReceipt' });
+export const receipt = z
+  .object({ id: messageId, seq, createdAt: time })
+  .meta({ id: 'Receipt', examples: [EXAMPLES.receipt] });
+export const commandReceipt = z
+  .object({ id: messageId, chatroom: id, command: z.string() })
+  .meta({ id: 'CommandReceipt', examples: [EXAMPLES.commandReceipt] });
 
 export const page = z
   .object({
     chatroom: id,
-    epoch: z.string(),
+    epoch,
     messages: z.array(message),
     firstSeq: seq.nullable().describe('The oldest seq that is kept'),
     lastSeq: seq.nullable().describe('The newest seq of this page; null when it is empty'),
@@ -74,15 +92,18 @@ export const page = z
     hasMoreAfter: z.boolean().optional(),
     limit: z.int(),
   })
-  .meta({ id: 'Page' });
+  .meta({ id: 'Page', examples: [EXAMPLES.page] });
 
 const cursor = z.union([seq, z.object({ seq, rev: seq.optional() })]);
 /** Where the caller stands in each room: a seq, or seq and rev. */
-export const cursors = z.record(id, cursor).refine((it) => Object.keys(it).length <= 500, 'at most 500 rooms at once');
+export const cursors = z
+  .record(id, cursor)
+  .refine((it) => Object.keys(it).length <= 500, 'at most 500 rooms at once')
+  .meta({ examples: [EXAMPLES.cursors] });
 
 export const caughtUp = z.object({
-  epoch: z.string(),
-  rev: z.int(),
+  epoch,
+  rev,
   messages: z.array(message).describe('Oldest first'),
   changed: z.array(message).optional().describe('Edited or deleted since the rev that was given'),
   headSeq: seq,
@@ -92,4 +113,4 @@ export const caughtUp = z.object({
 
 export const caughtUpRooms = z
   .record(z.string(), z.union([caughtUp, z.object({ error: z.int(), code: z.string() })]))
-  .meta({ id: 'CaughtUpRooms' });
+  .meta({ id: 'CaughtUpRooms', examples: [EXAMPLES.caughtUpRooms] });

@@ -1,12 +1,14 @@
 import { strict as assert } from 'node:assert';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Command } from '../../src/chat/model.ts';
-import type { Jobs } from '../../src/chat/ports/jobs.ts';
+import type { BotCommand, BotJobs, BotReply, Jobs, NewBotCommand } from '../../src/chat/ports/jobs.ts';
 import { eventually } from '../support/eventually.ts';
+
+/** Both ends in one process. */
+export type JobsNode = Jobs & BotJobs;
 
 export interface OpenJobs {
   /** Nodes of one chat. */
-  readonly nodes: readonly Jobs[];
+  readonly nodes: readonly JobsNode[];
   /** Lets that much time pass for the driver. */
   passMs(ms: number): void | Promise<void>;
   /** The node's process dies. */
@@ -18,36 +20,33 @@ export interface OpenJobs {
 const AGAIN_MS = 2000;
 const MAX_DELIVERIES = 5;
 
-const command = (id: string, text = 'text'): Command => ({
+export const command = (id: string, text = 'text'): NewBotCommand => ({
   id,
   chatroom: 'room',
-  user: 'ana',
-  userName: 'Ana Μαρία',
-  clientId: `client ${id}`,
-  fingerprint: 'f',
+  token: `ticket.${id}.secret`,
+  message: `/stock ${text}`,
   command: 'stock',
   args: text,
-  message: `/stock ${text}`,
-  createdAt: '2026-01-01T00:00:00.000Z',
-  deadline: 1_767_225_600_000,
+  user: { id: 'ana', name: 'Ana Μαρία' },
+  deadline: Date.now() + 60_000,
 });
 
 /** A consumer whose jobs wait until the test settles them. */
 class Consumer {
-  readonly got: Command[] = [];
+  readonly got: BotCommand[] = [];
   readonly #open = new Map<string, { resolve: () => void; reject: (cause: Error) => void }>();
   most = 0;
 
-  readonly run = (it: Command): Promise<void> => {
+  readonly run = (it: BotCommand): Promise<void> => {
     this.got.push(it);
     return new Promise((resolve, reject) => {
-      this.#open.set(it.id, { resolve, reject });
+      this.#open.set(it.id ?? '', { resolve, reject });
       this.most = Math.max(this.most, this.#open.size);
     });
   };
 
   get ids(): string[] {
-    return this.got.map((it) => it.id);
+    return this.got.map((it) => it.id ?? '');
   }
 
   get underWay(): string[] {
@@ -66,7 +65,7 @@ class Consumer {
 export function jobsContract(driver: string, open: (nodes: number) => Promise<OpenJobs>): void {
   describe(`Jobs: ${driver}`, () => {
     let opened: OpenJobs;
-    let nodes: readonly [Jobs, Jobs, Jobs];
+    let nodes: readonly [JobsNode, JobsNode, JobsNode];
 
     beforeEach(async () => {
       opened = await open(3);
@@ -98,7 +97,7 @@ export function jobsContract(driver: string, open: (nodes: number) => Promise<Op
       await nodes[1].publish(sent[1] ?? command(''));
       await nodes[2].publish(sent[2] ?? command(''));
       await eventually('all arrive', () => consumer.got.length === 3);
-      expect([...consumer.got].sort((a, b) => a.id.localeCompare(b.id))).toEqual(sent);
+      expect([...consumer.got].sort((a, b) => (a.id ?? '').localeCompare(b.id ?? ''))).toEqual(sent);
     });
 
     it('keeps commands until somebody consumes', async () => {
@@ -106,18 +105,6 @@ export function jobsContract(driver: string, open: (nodes: number) => Promise<Op
       const consumer = await consume(2, 10);
       await eventually('all arrive', () => consumer.got.length === 3);
       assert.deepEqual(consumer.ids, ['1', '2', '3']);
-    });
-
-    it('takes the same id as one job: waiting, under way or done', async () => {
-      await Promise.all(nodes.map((it) => it.publish(command('1'))));
-      const consumer = await consume(0, 10);
-      await nodes[1].publish(command('1'));
-      await fence(consumer);
-      consumer.settle('1');
-      await fence(consumer);
-      await nodes[2].publish(command('1'));
-      await fence(consumer);
-      assert.deepEqual(withoutFences(consumer), ['1']);
     });
 
     it('hands each command to one of the competing consumers, and to all of them in turn', async () => {
@@ -166,7 +153,7 @@ export function jobsContract(driver: string, open: (nodes: number) => Promise<Op
     const fenceOff = async (consumer: Consumer): Promise<void> => {
       await fence(consumer);
       await fence(consumer);
-      consumer.got.splice(0, consumer.got.length, ...consumer.got.filter((it) => !it.id.startsWith('fence')));
+      consumer.got.splice(0, consumer.got.length, ...consumer.got.filter((it) => !it.id?.startsWith('fence')));
     };
 
     it(`gives a command up after ${MAX_DELIVERIES} deliveries, and others go on`, async () => {
@@ -182,6 +169,47 @@ export function jobsContract(driver: string, open: (nodes: number) => Promise<Op
       await opened.passMs(10 * AGAIN_MS);
       await eventually('the other is delivered', () => consumer.underWay.includes('good'));
       assert.equal(consumer.ids.filter((id) => id === 'bad').length, MAX_DELIVERIES);
+    });
+
+    it('hands a reply as it is to one taker', async () => {
+      const got: BotReply[] = [];
+      for (const node of nodes) await node.replies(10, async (it) => void got.push(it));
+      const sent: BotReply[] = [
+        { chatroom: 'room', token: 't', message: '\\"\u2028💬' },
+        {
+          chatroom: 'room',
+          token: 'ticket.1.secret',
+          message: 'x'.repeat(100_000),
+          id: '1:bot-stock:2',
+          inReplyTo: '1',
+          n: 2,
+          bot: { name: 'Stock bot', id: 'bot-stock', epoch: 3 },
+          meta: { price: 93.42, deep: [{ a: null }] },
+        },
+        { chatroom: 'room', token: 'ticket.2.secret', message: '', error: 'no quotes', ephemeral: true, id: 'e' },
+      ];
+      for (const [at, reply] of sent.entries()) await nodes[at as 0 | 1 | 2].reply(reply);
+      await eventually('all arrive', () => got.length === 3);
+      // A queue needs an id of its own where the reply has none.
+      const comparable = got.map((it) => (it.token === 't' ? { ...it, id: undefined } : it));
+      expect(comparable.sort((a, b) => a.token.localeCompare(b.token))).toEqual(
+        sent.map((it) => ({ ...it, id: it.id })).sort((a, b) => a.token.localeCompare(b.token)),
+      );
+    });
+
+    it('settles a command by its reply, whichever end each is at', async () => {
+      const answers: BotReply[] = [];
+      for (const node of nodes) {
+        await node.replies(10, async (it) => void answers.push(it));
+        await node.consume(10, async ({ chatroom, token, args, id = '' }) =>
+          node.reply({ chatroom, token, message: args, id: `${id}:0`, inReplyTo: id }),
+        );
+      }
+      const ids = Array.from({ length: 30 }, (_, n) => `${n}`);
+      await Promise.all(ids.map((id, n) => nodes[(n % 3) as 0 | 1 | 2].publish(command(id))));
+      await eventually('all are answered', () => answers.length >= 30);
+      await opened.passMs(10 * AGAIN_MS);
+      assert.deepEqual(answers.map((it) => it.inReplyTo).sort(), ids.sort());
     });
 
     describe('when a node dies', () => {

@@ -5,7 +5,7 @@ import { LocalJobs } from '../../src/drivers/jobs/local/local-jobs.ts';
 import { LocalQueue } from '../../src/drivers/jobs/local/local-queue.ts';
 import { openClusterLinks } from '../support/cluster-links.ts';
 import { FakeClock, settle } from '../support/fake-clock.ts';
-import { jobsContract } from './jobs-contract.ts';
+import { command as commandOf, jobsContract } from './jobs-contract.ts';
 
 const silent: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
 
@@ -20,19 +20,45 @@ jobsContract('local', async (count) => {
 });
 
 describe('LocalQueue', () => {
-  const command = {
-    id: 'c1',
-    chatroom: 'room',
-    user: 'ana',
-    userName: 'Ana',
-    clientId: 'x',
-    fingerprint: 'f',
-    command: 'hello',
-    args: '',
-    message: '/hello',
-    createdAt: '2026-01-01T00:00:00.000Z',
-    deadline: 0,
-  };
+  const command = { ...commandOf('c1'), command: 'hello', message: '/hello', args: '' };
+
+  it('takes the same id as one job: waiting, under way or done', async () => {
+    const clock = new FakeClock();
+    const links = openClusterLinks(3, new LocalQueue(clock, silent));
+    const [a, b, c] = links.nodes.map(({ link }) => new LocalJobs(link));
+    assert.ok(a && b && c);
+    const got: (string | undefined)[] = [];
+    let finish = (): void => {};
+    await Promise.all([a, b, c].map((it) => it.publish(command)));
+    await a.consume(10, ({ id }) => {
+      got.push(id);
+      return new Promise((resolve) => {
+        finish = resolve;
+      });
+    });
+    await b.publish(command);
+    await settle();
+    finish();
+    await settle();
+    await c.publish(command);
+    await clock.advance(10_000);
+    assert.deepEqual(got, ['c1']);
+    links.close();
+  });
+
+  it('has no reply taken before the chat takes replies, and then tells the bot how it went', async () => {
+    const links = openClusterLinks(1, new LocalQueue(new FakeClock(), silent));
+    const [jobs] = links.nodes.map(({ link }) => new LocalJobs(link));
+    assert.ok(jobs);
+    const reply = { chatroom: 'room', token: 't', message: 'text' };
+    await assert.rejects(jobs.reply(reply), { code: 'try_again' });
+    await jobs.replies(10, async ({ message }) => {
+      if (message === 'text') throw new Error('not now');
+    });
+    await assert.rejects(jobs.reply(reply), /not now/);
+    await jobs.reply({ ...reply, message: 'other' });
+    links.close();
+  });
 
   it('says in the log that a command was given up', async () => {
     const clock = new FakeClock();
@@ -57,7 +83,7 @@ describe('LocalQueue', () => {
     links.killNode(0);
     await other?.publish(command);
     await clock.advance(60_000);
-    const got: string[] = [];
+    const got: (string | undefined)[] = [];
     await other?.consume(10, async ({ id }) => void got.push(id));
     await settle();
     assert.deepEqual(got, ['c1']);

@@ -209,6 +209,25 @@ describe('SqliteWriter', () => {
     }
   });
 
+  it('writes a few pages for a batch, however many send', async () => {
+    let sent = 0;
+    const appendBatch = () =>
+      Promise.all(
+        upTo(64).map((sender) => {
+          sent += 1;
+          // Ids grow with time, as those of this project's clients.
+          const id = String(sent).padStart(36, '0');
+          return store.append(draft(id, { owner: `sender ${sender} `.padEnd(38, '-') }));
+        }),
+      );
+    for (let n = 0; n < 80; n++) await appendBatch();
+    db.all('PRAGMA wal_checkpoint(TRUNCATE)');
+    await appendBatch();
+    const [log] = db.all<{ log: number }>('PRAGMA wal_checkpoint(PASSIVE)');
+    expect(log?.log).toBeGreaterThan(0);
+    expect(log?.log).toBeLessThan(32);
+  });
+
   it('gives readers no way to write', () => {
     const reader = openForReading(join(dir, DATABASE_FILE));
     try {

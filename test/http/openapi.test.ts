@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { ERRORS } from '../../src/chat/errors.ts';
+import { EXAMPLES } from '../../src/wire/examples.ts';
 import { openTestApi, type TestApi } from '../support/test-api.ts';
 
 type Json = Record<string, unknown>;
@@ -19,11 +20,12 @@ interface Document {
   readonly openapi: string;
   readonly info: Json;
   readonly paths: Record<string, Record<string, Operation>>;
-  readonly components: { schemas: Record<string, Json>; securitySchemes: Json };
+  readonly components: { schemas: Record<string, Json>; examples: Record<string, Json>; securitySchemes: Json };
 }
 
 /** Every operation that must be there, aliases included. */
 const OPERATIONS = `
+get /asyncapi.json
 get /docs
 get /docs/errors
 get /docs/start.js
@@ -103,11 +105,13 @@ describe('REST: the OpenAPI document', () => {
   it('resolves every reference and keeps no component that nobody needs', () => {
     const references = new Set(referencesIn(document));
     for (const reference of references) {
-      const name = /^#\/components\/schemas\/(\w+)$/.exec(reference)?.[1];
-      assert.ok(name !== undefined && name in document.components.schemas, reference);
+      const [, kind, name = ''] = /^#\/components\/(schemas|examples)\/(\w+)$/.exec(reference) ?? [];
+      assert.ok(kind && name in document.components[kind === 'schemas' ? 'schemas' : 'examples'], reference);
     }
-    for (const name of Object.keys(document.components.schemas)) {
-      assert.ok(references.has(`#/components/schemas/${name}`), name);
+    for (const kind of ['schemas', 'examples'] as const) {
+      for (const name of Object.keys(document.components[kind])) {
+        assert.ok(references.has(`#/components/${kind}/${name}`), name);
+      }
     }
     for (const name of ['Room', 'Message', 'Page', 'Problem', 'Draft'])
       assert.ok(name in document.components.schemas, name);
@@ -166,7 +170,7 @@ describe('REST: the OpenAPI document', () => {
     assert.deepEqual(alias?.requestBody, now?.requestBody);
     assert.deepEqual(now?.requestBody, {
       required: true,
-      content: { 'application/json': { schema: { $ref: '#/components/schemas/Draft' } } },
+      content: { 'application/json': { schema: { $ref: '#/components/schemas/Draft' }, example: EXAMPLES.draft } },
     });
     assert.equal(document.paths['/v1/chat/rooms/{id}/bans/{user}']?.put?.requestBody?.required, false);
   });

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import type { Chat, ChatSettings } from '../../src/chat/chat.ts';
 import { ChatError } from '../../src/chat/errors.ts';
 import { Hub } from '../../src/chat/hub.ts';
-import type { Account, Command } from '../../src/chat/model.ts';
+import type { Account } from '../../src/chat/model.ts';
 import type { Accounts } from '../../src/chat/ports/accounts.ts';
 import type { Bus, BusListener, NodeEvent, RoomEvent } from '../../src/chat/ports/bus.ts';
 import type { Clock } from '../../src/chat/ports/clock.ts';
+import type { NewBotCommand } from '../../src/chat/ports/jobs.ts';
 import type { Limits } from '../../src/chat/ports/limits.ts';
 import type { Log } from '../../src/chat/ports/log.ts';
 import type { Store } from '../../src/chat/ports/store.ts';
@@ -27,6 +28,7 @@ export const TEST_SETTINGS: ChatSettings = {
   typing: null,
   commandEcho: 'none',
   replyTimeoutMs: 10_000,
+  forwardTokens: false,
 };
 
 export interface TestChatOptions {
@@ -51,7 +53,7 @@ export interface TestChat {
   readonly accountsAway: (away: boolean) => void;
   /** Users with a socket somewhere. */
   readonly online: Set<string>;
-  readonly commands: Command[];
+  readonly commands: NewBotCommand[];
   readonly told: (NodeEvent | RoomEvent)[];
   /** Makes this node hear what another one tells. */
   readonly elsewhere: () => BusListener;
@@ -74,7 +76,7 @@ export async function openTestChat(options: TestChatOptions = {}): Promise<TestC
   const lines: LogLine[] = [];
   const log = recordingLog(lines);
   const told: (NodeEvent | RoomEvent)[] = [];
-  const commands: Command[] = [];
+  const commands: NewBotCommand[] = [];
   const online = new Set<string>();
   const { accounts, tokens, accountsAway } = playedAccounts();
   let listener: BusListener | undefined;
@@ -89,7 +91,7 @@ export async function openTestChat(options: TestChatOptions = {}): Promise<TestC
     appended: () => {},
     clock,
     log,
-    jobs: { publish: async (command) => void commands.push(command), consume: async () => {} },
+    jobs: { publish: async (command) => void commands.push(command), replies: async () => {} },
     presence: {
       enter: async (user) => !online.has(user) && Boolean(online.add(user)),
       exit: async (user) => online.delete(user),

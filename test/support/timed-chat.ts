@@ -5,8 +5,9 @@ import { ChatError, type ErrorCode } from '../../src/chat/errors.ts';
 import { Hub } from '../../src/chat/hub.ts';
 import { joinRoom } from '../../src/chat/manage-members.ts';
 import { createRoom, type RoomInput } from '../../src/chat/manage-rooms.ts';
-import type { Account, Command } from '../../src/chat/model.ts';
+import type { Account } from '../../src/chat/model.ts';
 import type { NodeEvent } from '../../src/chat/ports/bus.ts';
+import type { NewBotCommand } from '../../src/chat/ports/jobs.ts';
 import type { Store } from '../../src/chat/ports/store.ts';
 import { SlidingWindow } from '../../src/chat/sliding-window.ts';
 import { FakeClock } from './fake-clock.ts';
@@ -27,8 +28,8 @@ export interface TimedChat {
   /** Assigned by a test that wants the store to behave badly. */
   trouble: StoreTrouble;
   /** Throws when a command cannot be queued. */
-  queue: (command: Command) => Promise<void>;
-  readonly queued: Command[];
+  queue: (command: NewBotCommand) => Promise<void>;
+  readonly queued: NewBotCommand[];
   /** Who was told what on one node, newest last. */
   readonly heard: NodeEvent[];
   readonly close: () => Promise<void>;
@@ -47,7 +48,7 @@ export const adminOf = (user: string): Account => accountOf(user, { roles: ['use
 /** The use cases on a real store with a clock that tests turn, on as many nodes as asked for. */
 export async function openTimedChat(options: TestChatOptions & { nodes?: number } = {}): Promise<TimedChat> {
   const runs: StoreTrouble = (_method, run) => run();
-  const timed: { trouble: StoreTrouble; queue: (command: Command) => Promise<void> } = {
+  const timed: { trouble: StoreTrouble; queue: (command: NewBotCommand) => Promise<void> } = {
     trouble: runs,
     queue: async (command) => void queued.push(command),
   };
@@ -55,7 +56,7 @@ export async function openTimedChat(options: TestChatOptions & { nodes?: number 
   const clock = new FakeClock(Date.now());
   const network = new PlayedNetwork(clock);
   const window = new SlidingWindow();
-  const queued: Command[] = [];
+  const queued: NewBotCommand[] = [];
   const heard: NodeEvent[] = [];
   const store = intercept(test.chat.store, (method, run) => timed.trouble(method, async () => run()));
   const openNode = (): Chat => ({
@@ -63,7 +64,7 @@ export async function openTimedChat(options: TestChatOptions & { nodes?: number 
     store,
     clock,
     hub: new Hub({ bus: network.join(), store, clock, log: test.log, repaired: () => {} }),
-    jobs: { publish: (command) => timed.queue(command), consume: async () => {} },
+    jobs: { publish: (command) => timed.queue(command), replies: async () => {} },
     limits: {
       take: async (key, rate) => window.take(key, rate, clock.now()),
       refund: (key) => window.refund(key),

@@ -128,8 +128,11 @@ export interface Store {
    * A repeated (room, owner, clientId) resolves with the first receipt and `replayed`, or rejects with
    * `idempotency_conflict` when the fingerprint differs or the key belongs to a command.
    * A bot's message whose `inReplyTo` is a command marks that command answered.
+   *
+   * `knownHead` is the highest seq of the room that this node has seen, by which a store without a single writer
+   * guesses the next one: never above the true head.
    */
-  append(message: NewMessage): Promise<Receipt>;
+  append(message: NewMessage, knownHead?: number): Promise<Receipt>;
   /** What (room, owner, clientId) was used for, message or command. */
   findReceipt(room: RoomId, owner: UserId, clientId: string): Promise<StoredReceipt | undefined>;
   /** Empty when nothing lies in the window. */

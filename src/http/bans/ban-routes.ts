@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import { banUser, unbanUser } from '../../chat/manage-members.ts';
-import { id } from '../../wire/fields.ts';
+import { EXAMPLES } from '../../wire/examples.ts';
+import { id, userId } from '../../wire/fields.ts';
 import { ban } from '../../wire/room.ts';
 import { ROOM, roomParams } from '../rooms/room-routes.ts';
 import { defineRoute, type Route } from '../route.ts';
 
-const params = roomParams.extend({ user: id.describe('The user') });
+const params = roomParams.extend({ user: userId.meta({ description: 'The user', examples: [EXAMPLES.otherUser] }) });
 
 export const banRoutes: readonly Route[] = [
   defineRoute({

@@ -1,18 +1,22 @@
 import { z } from 'zod';
 import { joinRoom, leaveRoom, listMembers, putMember, removeMember } from '../../chat/manage-members.ts';
-import { id, userName } from '../../wire/fields.ts';
+import { EXAMPLES } from '../../wire/examples.ts';
+import { id, userId, userName } from '../../wire/fields.ts';
 import { member, role } from '../../wire/room.ts';
 import { ROOM, roomParams } from '../rooms/room-routes.ts';
 import { defineRoute, type Route } from '../route.ts';
 
 const roomId = z.object({ id }).meta({ id: 'RoomId' });
-const memberParams = roomParams.extend({ user: id.describe('The user') });
+const memberParams = roomParams.extend({
+  user: userId.meta({ description: 'The user', examples: [EXAMPLES.otherUser] }),
+});
+const roleGiven = z.object({ id, user: userId, role });
 const newMember = z
   .object({
     role: role.optional().describe('owner hands the room over'),
     name: userName.optional().describe('How the list shows a user who is added; the id when absent'),
   })
-  .meta({ id: 'NewMember' });
+  .meta({ id: 'NewMember', examples: [{ role: 'member', name: 'Ben' }] });
 
 export const memberRoutes: readonly Route[] = [
   defineRoute({
@@ -67,8 +71,8 @@ export const memberRoutes: readonly Route[] = [
     params: memberParams,
     body: newMember.optional(),
     responses: {
-      201: { description: 'The user is a member now', schema: z.object({ id, user: id, role }) },
-      200: { description: 'The user was a member and has this role now', schema: z.object({ id, user: id, role }) },
+      201: { description: 'The user is a member now', schema: roleGiven },
+      200: { description: 'The user was a member and has this role now', schema: roleGiven },
     },
     errors: ['invalid_chatroom', 'role_required', 'banned', 'invalid_operation', ['not_a_member', 404]],
     run: async ({ chat, caller }, { params, body = {} }) => {

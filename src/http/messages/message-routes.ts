@@ -5,14 +5,14 @@ import { invalidFields } from '../../chat/errors.ts';
 import { markRead } from '../../chat/mark-read.ts';
 import { postMessage } from '../../chat/post-message.ts';
 import { readHistory, readImage, readMessage } from '../../chat/read-history.ts';
-import { clientId, id, limitText, seq, seqText, visibleText } from '../../wire/fields.ts';
+import { clientId, limitText, messageId, seq, seqText, visibleText } from '../../wire/fields.ts';
 import { commandReceipt, draft, message, page, receipt } from '../../wire/message.ts';
 import { tagKnown } from '../if-match.ts';
 import { ROOM, roomParams } from '../rooms/room-routes.ts';
 import { defineRoute, type Route } from '../route.ts';
 import { UPLOAD_POLICY } from '../security-headers.ts';
 
-const messageParams = roomParams.extend({ mid: id.describe('The message') });
+const messageParams = roomParams.extend({ mid: messageId.describe('The message') });
 const REPLAYED = { 'Idempotency-Replayed': 'true: nothing new was stored' };
 
 export const messageRoutes: readonly Route[] = [
@@ -97,7 +97,7 @@ export const messageRoutes: readonly Route[] = [
     summary: 'Edit a text of your own',
     auth: true,
     params: messageParams,
-    body: z.object({ message: visibleText }),
+    body: z.object({ message: visibleText.meta({ examples: ['Hello, all'] }) }),
     responses: { 200: { description: 'The message as it is now', schema: message } },
     errors: [
       'invalid_chatroom',
@@ -132,7 +132,12 @@ export const messageRoutes: readonly Route[] = [
     summary: 'Read the picture of a message',
     auth: true,
     params: messageParams,
-    headers: z.object({ 'if-none-match': z.string().optional().describe('The ETag of the copy you have') }),
+    headers: z.object({
+      'if-none-match': z
+        .string()
+        .meta({ description: 'The ETag of the copy you have', examples: ['"2f4b6c8d0e1f5b7c4e8d9a"'] })
+        .optional(),
+    }),
     responses: {
       200: {
         description: 'The bytes, typed by their content',

@@ -13,16 +13,26 @@ export const ROOM = `${ROOMS}/{id}`;
 export const roomParams = z.object({ id: id.describe('The room') });
 
 const ifMatch = z.object({
-  'if-match': z.string().optional().describe('The ETag of the version you saw; absent or * for any'),
+  'if-match': z
+    .string()
+    .meta({ description: 'The ETag of the version you saw; absent or * for any', examples: ['"1"'] })
+    .optional(),
 });
 const query = z.object({
-  q: text.max(320).optional().describe('Part of the name, ignoring case'),
+  q: text
+    .max(320)
+    .meta({ description: 'Part of the name, ignoring case', examples: ['lob'] })
+    .optional(),
   mine: z
     .stringbool({ truthy: ['true'], falsy: ['false'] })
     .optional()
     .describe('Only rooms you are a member of'),
   limit: limitText.optional().describe('50 by default, at most 200'),
-  cursor: z.string().max(2048).optional().describe('`next` of the page before'),
+  cursor: z
+    .string()
+    .max(2048)
+    .meta({ description: '`next` of the page before', examples: ['eyJuYW1lIjoiTG9iYnkifQ'] })
+    .optional(),
 });
 
 const ETAG = { ETag: 'The version, for If-Match' };

@@ -6,6 +6,7 @@ import { tokenHashOf } from '../../../chat/authenticate.ts';
 import { ChatError } from '../../../chat/errors.ts';
 import type { Account } from '../../../chat/model.ts';
 import type { Accounts } from '../../../chat/ports/accounts.ts';
+import type { Reach } from '../../../platform/reach.ts';
 import { type Answer, Away, requestAccount } from './account-request.ts';
 
 /** Requests to the account service at a time, and callers that may wait for their turn. */
@@ -33,8 +34,6 @@ interface RemoteAccountsOptions {
 }
 
 const PROBE = 'parley-probe';
-
-export type Reach = 'never' | 'here' | 'away';
 
 interface Cached {
   readonly account: Account;

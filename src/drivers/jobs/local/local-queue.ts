@@ -1,5 +1,6 @@
-import type { Command, MessageId } from '../../../chat/model.ts';
+import type { MessageId } from '../../../chat/model.ts';
 import type { Clock } from '../../../chat/ports/clock.ts';
+import type { NewBotCommand } from '../../../chat/ports/jobs.ts';
 import type { Log } from '../../../chat/ports/log.ts';
 import type { Link } from '../../../platform/link.ts';
 
@@ -23,7 +24,7 @@ export class LocalQueue {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #known = new Set<MessageId>();
-  readonly #waiting: { command: Command; deliveries: number }[] = [];
+  readonly #waiting: { command: NewBotCommand; deliveries: number }[] = [];
   #consumers: Consumer[] = [];
 
   constructor(clock: Clock, log: Log) {
@@ -32,7 +33,7 @@ export class LocalQueue {
   }
 
   attach(link: Link): void {
-    link.handle('jobs.publish', (command: Command) => {
+    link.handle('jobs.publish', (command: NewBotCommand) => {
       if (this.#known.has(command.id)) return;
       this.#known.add(command.id);
       this.#waiting.push({ command, deliveries: 0 });
@@ -74,7 +75,7 @@ export class LocalQueue {
     }
   }
 
-  #again(job: { command: Command; deliveries: number }, cause: unknown): void {
+  #again(job: { command: NewBotCommand; deliveries: number }, cause: unknown): void {
     const { id, command } = job.command;
     if (job.deliveries >= MAX_DELIVERIES) {
       this.#log.error('a command failed at every delivery and is given up', { id, command, cause });

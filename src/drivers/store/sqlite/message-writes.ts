@@ -18,7 +18,7 @@ const APPEND = `
   INSERT INTO messages (room, seq, id, owner, owner_name, type, message, created_at, client_id, fingerprint,
     in_reply_to, origin, bot, meta)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-  ON CONFLICT (room, owner, client_id) DO NOTHING`;
+  ON CONFLICT (client_id, room, owner) DO NOTHING`;
 
 export function append(db: GuardedDatabase, message: NewMessage): Receipt {
   const { chatroom, id, owner, createdAt, clientId, image, inReplyTo } = message;
@@ -95,7 +95,7 @@ export function putCommand(
   if (open >= OPEN_COMMANDS_MAX) throw tryAgain('the queue of commands');
   db.run(
     `INSERT INTO commands (room, id, user, user_name, client_id, fingerprint, command, args, message, created_at,
-       deadline) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       deadline, ticket) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     [
       room.key,
       id,
@@ -108,6 +108,7 @@ export function putCommand(
       command.message,
       createdAt,
       command.deadline,
+      command.ticket,
     ],
   );
   return { id, createdAt, replayed: false };

@@ -120,7 +120,7 @@ export function findMessage(db: GuardedDatabase, room: string, id: string): Mess
 
 export const COMMAND = `commands.id, rooms.id AS chatroom, commands.user, commands.user_name AS userName,
   commands.client_id AS clientId, commands.fingerprint, commands.command, commands.args, commands.message,
-  commands.created_at AS createdAt, commands.deadline`;
+  commands.created_at AS createdAt, commands.deadline, commands.ticket`;
 
 /** The columns of {@link COMMAND} are the fields of a command. */
 export type CommandRow = Command;

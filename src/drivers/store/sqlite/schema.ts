@@ -8,6 +8,11 @@ import { GuardedDatabase } from './guarded-database.ts';
  * - A room's head is the highest seq of its messages, or `first_seq - 1` when none is kept: no counter to go wrong.
  * - `count` is kept beside the members, so that a list of rooms does not count them all.
  * - Images are apart, so that no page of history touches their bytes.
+ * - What makes a message unique begins with its `client_id`: those that grow with time, as the clients of this project
+ *   make them, lie side by side whatever their rooms and senders. In the order (room, owner, client_id) a commit wrote a
+ *   page per sender, two thirds of all its bytes. For random ids the orders are alike.
+ * - Messages are in the order of their coming, with (room, seq) beside them. A table that is itself in the order of
+ *   (room, seq) was tried: its pages split in the middle all the time, which wrote a quarter more bytes.
  * - Rows are in the order of their key: `members` by joining, `commands` by arrival.
  */
 const STEPS: readonly string[] = [
@@ -74,7 +79,7 @@ const STEPS: readonly string[] = [
     rev INTEGER,
     deleted INTEGER NOT NULL DEFAULT 0,
     UNIQUE (room, seq),
-    UNIQUE (room, owner, client_id)
+    UNIQUE (client_id, room, owner)
   ) STRICT;
   CREATE INDEX messages_changed ON messages (room, rev) WHERE rev IS NOT NULL;
 
@@ -97,6 +102,7 @@ const STEPS: readonly string[] = [
     message TEXT NOT NULL,
     created_at TEXT NOT NULL,
     deadline INTEGER NOT NULL,
+    ticket TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'open',
     UNIQUE (room, user, client_id)
   ) STRICT;

@@ -1,0 +1,73 @@
+import { randomUUID } from 'node:crypto';
+import mongoose from 'mongoose';
+import { newId } from '../dist/chat/new-id.js';
+import { MongoStore } from '../dist/drivers/store/mongodb/mongo-store.js';
+
+const ROOMS = 4;
+const TEXT = 'A line of chat of about eighty characters, as people write them all day long.';
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Runs `append` from `inFlight` lanes at once; resolves with how many a second. */
+async function perSecond(seconds, inFlight, append) {
+  let done = 0;
+  const startedAt = performance.now();
+  const endsAt = startedAt + seconds * 1000;
+  const lane = async (at) => {
+    for (let n = at; performance.now() < endsAt; n += inFlight) {
+      await append(n);
+      done += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: inFlight }, (_, at) => lane(at)));
+  return done / ((performance.now() - startedAt) / 1000);
+}
+
+/** The store against one `insertOne` per message under the same write concern and indexes, one after the other. */
+export async function measureMongodbAppends({ uri, seconds, inFlight }) {
+  const store = MongoStore.open({ uri, log: quiet });
+  const plain = await mongoose.createConnection(uri, { retryWrites: false }).asPromise();
+  try {
+    while (store.reach !== 'here') await new Promise((resolve) => setTimeout(resolve, 20));
+    const rooms = [];
+    for (let i = 0; i < ROOMS; i += 1) {
+      const id = randomUUID();
+      const createdAt = new Date().toISOString();
+      const room = { id, name: id, nameKey: id, topic: '', visibility: 'public', epoch: 'bench', createdAt };
+      rooms.push((await store.createRoom(room, { user: 'bench', name: 'bench' }, ROOMS + 1)).id);
+    }
+    const draft = (n) => {
+      const id = newId(Date.now());
+      return {
+        id,
+        chatroom: rooms[n % ROOMS],
+        owner: 'bench',
+        ownerName: 'bench',
+        type: 1,
+        message: TEXT,
+        createdAt: new Date().toISOString(),
+        clientId: id,
+        fingerprint: 'bench',
+      };
+    };
+    const collection = plain.collection('plain_messages');
+    await collection.createIndex({ chatroom: 1, seq: 1 }, { unique: true });
+    await collection.createIndex({ chatroom: 1, owner: 1, clientId: 1 }, { unique: true });
+    const writeConcern = { w: 'majority', j: true };
+    let seq = 0;
+    const insertOne = (n) => {
+      seq += 1;
+      return collection.insertOne({ ...draft(n), seq }, { writeConcern });
+    };
+
+    await perSecond(1, inFlight, (n) => store.append(draft(n))); // warm
+    await perSecond(1, inFlight, insertOne);
+    return {
+      plain: await perSecond(seconds, inFlight, insertOne),
+      store: await perSecond(seconds, inFlight, (n) => store.append(draft(n))),
+    };
+  } finally {
+    await plain.dropDatabase().catch(() => {});
+    await plain.close();
+    await store.close();
+  }
+}

@@ -1,0 +1,4 @@
+// @ts-check
+import { findProgram } from './find-program.js';
+
+export const findNginx = () => findProgram('nginx');

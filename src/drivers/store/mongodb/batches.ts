@@ -1,0 +1,84 @@
+/** A call that waits for its batch. */
+export interface Waiting<T, R> {
+  readonly item: T;
+  /** By `performance.now()`: from then on its caller has been told something else. */
+  readonly dueAt: number;
+  readonly resolve: (result: R) => void;
+  readonly reject: (error: unknown) => void;
+  /** Nobody has answered it, and it is not overdue. */
+  readonly isOpen: () => boolean;
+}
+
+interface BatchesOptions<T, R> {
+  /** Answers each of the batch. What it leaves open when it rejects is rejected with the same error. */
+  readonly run: (key: string, batch: readonly Waiting<T, R>[]) => Promise<void>;
+  /** How many of those that wait go together: at least one. */
+  readonly cut: (waiting: readonly Waiting<T, R>[]) => number;
+  /** How long a call may take, waiting included. */
+  readonly ms: number;
+}
+
+/**
+ * Group commit: per key one batch is under way, and everything that arrives meanwhile is the next. What is submitted in
+ * one turn of the event loop goes together from the start.
+ */
+export class Batches<T, R> {
+  readonly #options: BatchesOptions<T, R>;
+  readonly #queues = new Map<string, Waiting<T, R>[]>();
+
+  constructor(options: BatchesOptions<T, R>) {
+    this.#options = options;
+  }
+
+  submit(key: string, item: T): Promise<R> {
+    return new Promise<R>((resolve, reject) => {
+      const waiting = waitingCall(item, performance.now() + this.#options.ms, resolve, reject);
+      const queue = this.#queues.get(key);
+      if (queue !== undefined) {
+        queue.push(waiting);
+        return;
+      }
+      const started = [waiting];
+      this.#queues.set(key, started);
+      setImmediate(() => void this.#drain(key, started));
+    });
+  }
+
+  async #drain(key: string, queue: Waiting<T, R>[]): Promise<void> {
+    const { run, cut } = this.#options;
+    while (queue.length > 0) {
+      const open = queue.splice(0).filter((it) => it.isOpen());
+      if (open.length === 0) break;
+      const batch = open.slice(0, cut(open));
+      queue.push(...open.slice(batch.length));
+      try {
+        await run(key, batch);
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
+    }
+    this.#queues.delete(key);
+  }
+}
+
+function waitingCall<T, R>(
+  item: T,
+  dueAt: number,
+  resolve: (result: R) => void,
+  reject: (error: unknown) => void,
+): Waiting<T, R> {
+  let answered = false;
+  return {
+    item,
+    dueAt,
+    resolve: (result) => {
+      answered = true;
+      resolve(result);
+    },
+    reject: (error) => {
+      answered = true;
+      reject(error);
+    },
+    isOpen: () => !answered && performance.now() < dueAt,
+  };
+}

@@ -1,0 +1,2 @@
+/** How a service elsewhere was last seen; `never` until the first clear answer. */
+export type Reach = 'never' | 'here' | 'away';

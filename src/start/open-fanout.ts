@@ -1,0 +1,61 @@
+import { randomUUID } from 'node:crypto';
+import type { Bus } from '../chat/ports/bus.ts';
+import type { Clock } from '../chat/ports/clock.ts';
+import type { Limits } from '../chat/ports/limits.ts';
+import type { Log } from '../chat/ports/log.ts';
+import type { Presence } from '../chat/ports/presence.ts';
+import type { FanoutConfig } from '../config/parse-config.ts';
+import { ClusterBus } from '../drivers/bus/cluster/cluster-bus.ts';
+import { RedisBus, type RedisBusCounts } from '../drivers/bus/redis/redis-bus.ts';
+import { ClusterLimits } from '../drivers/limits/cluster/cluster-limits.ts';
+import { RedisLimits } from '../drivers/limits/redis/redis-limits.ts';
+import { ClusterPresence } from '../drivers/presence/cluster/cluster-presence.ts';
+import { RedisPresence } from '../drivers/presence/redis/redis-presence.ts';
+import type { Link } from '../platform/link.ts';
+import type { Reach } from '../platform/reach.ts';
+import { RedisConnection } from '../platform/redis-connection.ts';
+import type { Resources } from '../platform/resources.ts';
+
+/** What nodes hear of one another and share. */
+export interface Fanout {
+  readonly bus: Bus;
+  readonly presence: Presence;
+  readonly limits: Limits;
+  /** For readiness. */
+  readonly reach: () => Reach;
+  /** Only where there is something to count. */
+  readonly counts?: () => RedisBusCounts;
+}
+
+interface FanoutParts {
+  readonly link: Link;
+  readonly instances: number;
+  readonly clock: Clock;
+  readonly held: Resources;
+  readonly log: Log;
+}
+
+export function openFanout(config: FanoutConfig, { link, instances, clock, held, log }: FanoutParts): Fanout {
+  switch (config.kind) {
+    case 'cluster':
+      return {
+        bus: new ClusterBus(link),
+        presence: new ClusterPresence(link),
+        limits: new ClusterLimits(link),
+        reach: () => 'here',
+      };
+    case 'redis': {
+      // Unlike a worker's name, which is unique on its machine only.
+      const node = randomUUID();
+      const { url, key } = config;
+      const connection = held.own('redis', RedisConnection.open({ url, log }), (it) => it.close());
+      const bus = held.own('bus', new RedisBus({ connection, key, node, clock, log }), (it) => it.close());
+      const presence = new RedisPresence({ connection, key, node, clock, log });
+      held.own('presence', presence, (it) => it.close());
+      const limits = new RedisLimits({ connection, key, instances, clock });
+      return { bus, presence, limits, reach: () => bus.reach, counts: () => bus.counts };
+    }
+    default:
+      return config satisfies never;
+  }
+}

@@ -1,0 +1,26 @@
+export type { Engine } from '../../scripts/engines/engine.js';
+export { startMongodb } from '../../scripts/engines/mongodb.js';
+export { startRabbitmq } from '../../scripts/engines/rabbitmq.js';
+export { startRedis } from '../../scripts/engines/redis.js';
+
+/**
+ * The addresses of those that `npm test` has started, one of each for all test files: every file takes a database, vhost,
+ * key prefix or queue of its own there, and starts an engine of its own to kill, freeze or empty it.
+ */
+export const engines = {
+  redis: (): string => address('TEST_REDIS_URL', 'Redis'),
+  mongodb: (database: string): string => {
+    const uri = new URL(address('TEST_MONGODB_URI', 'MongoDB'));
+    uri.pathname = `/${database}`;
+    return uri.href;
+  },
+  rabbitmq: (): string => address('TEST_AMQP_URL', 'RabbitMQ'),
+};
+
+function address(variable: string, engine: string): string {
+  const value = process.env[variable];
+  if (value) return value;
+  throw new Error(
+    `${variable} is not set: run this with npm test, which starts ${engine} and sets it, or set it yourself`,
+  );
+}
