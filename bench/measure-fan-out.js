@@ -2,7 +2,7 @@ import { connectRaw } from './raw-client.js';
 
 const SENDERS = 8;
 const SETTLE_MS = 5000;
-/** A server that has just started costs half as much again per message: its code is still being compiled. */
+/** A server that has just started costs more per message while its code is still being compiled. */
 const WARM_MESSAGES = 2000;
 const WARM_IN_FLIGHT = 32;
 

@@ -106,12 +106,18 @@ function decodeCursor(text: string): ListCursor {
   throw invalidFields('the cursor must be one that a page of rooms gave', 'cursor');
 }
 
+export interface RoomPage {
+  readonly rooms: RoomView[];
+  /** Where the list goes on. */
+  readonly next?: string;
+}
+
 /** The caller's own rooms first, then the rest one may see; each part by name. */
 export async function listRooms(
   chat: Chat,
   caller: Account,
   query: RoomListQuery,
-): Promise<{ rooms: RoomView[]; next?: string }> {
+): Promise<RoomPage> {
   assertChatRole(caller);
   const limit = Math.min(query.limit ?? LIST_DEFAULT, LIST_MAX);
   const start = query.cursor === undefined ? undefined : decodeCursor(query.cursor);
@@ -133,12 +139,46 @@ export async function listRooms(
       })),
     );
   }
-  if (rooms.length <= limit) return { rooms };
+  return toPage(rooms, limit);
+}
+
+/** `rooms`, where there are more, holds one too many. */
+function toPage(rooms: readonly RoomView[], limit: number): RoomPage {
   const page = rooms.slice(0, limit);
   const last = page.at(-1);
-  if (!last) return { rooms: page };
+  if (!last || rooms.length <= limit) return { rooms: page };
   return {
     rooms: page,
     next: encodeCursor([last.role === undefined ? 'others' : 'mine', nameKey(last.room.name), last.room.id]),
+  };
+}
+
+/** A user that nobody is: how a public room looks to those who are not in it. */
+const NOBODY = '';
+
+export interface RoomsOnConnect extends RoomPage {
+  /** All rooms the caller is a member of, those beyond the page too. */
+  readonly own: readonly RoomId[];
+}
+
+/**
+ * What {@link listRooms} answers on its first page with {@link LIST_MAX} rooms, at the price of one read per caller: those
+ * who connect at the same time share the list of public rooms, which is read once as nobody in particular.
+ */
+export async function listOnConnect(chat: Pick<Chat, 'store'>, caller: Account): Promise<RoomsOnConnect> {
+  assertChatRole(caller);
+  const { store } = chat;
+  const all = isAdmin(caller);
+  const limit = LIST_MAX + 1;
+  const [mine, others] = await Promise.all([
+    store.listRooms({ user: caller.user, scope: 'mine', all, limit }),
+    store.listRooms({ user: all ? caller.user : NOBODY, scope: 'others', all, limit }),
+  ]);
+  const own = new Set(mine.map(({ room }) => room.id));
+  // As many others as the page can take are among as many public ones: at most those that are the caller's own fall out.
+  const rooms = [...mine, ...others.filter(({ room }) => !own.has(room.id))].slice(0, limit);
+  return {
+    ...toPage(rooms, LIST_MAX),
+    own: mine.length <= LIST_MAX ? [...own] : await store.roomIdsOf(caller.user),
   };
 }

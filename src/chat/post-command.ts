@@ -3,7 +3,7 @@ import { tokenOf } from './authenticate.ts';
 import type { Chat } from './chat.ts';
 import { ChatError } from './errors.ts';
 import { keepTrying } from './keep-trying.ts';
-import type { Account, Command, RoomView } from './model.ts';
+import type { Account, Command, MessageId, RoomView } from './model.ts';
 import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
 import type { NewBotCommand } from './ports/jobs.ts';
@@ -93,15 +93,29 @@ async function takeUp(chat: Chat, id: string): Promise<boolean> {
   return command !== undefined;
 }
 
+/** Commands that this process has queued and watches: taking them up again, as a suspicion may each second, is no use. */
+const inHand = new WeakMap<Chat, Set<MessageId>>();
+
+function commandsInHand(chat: Chat): Set<MessageId> {
+  const held = inHand.get(chat) ?? new Set();
+  inHand.set(chat, held);
+  return held;
+}
+
 /** Queues a stored command and watches for silence. Doing so twice, on any nodes, has the effect of once. */
 function runCommand(chat: Chat, command: Command, token = ticketOf(command)): void {
   const { id, user, deadline } = command;
+  const held = commandsInHand(chat);
+  if (held.has(id)) return;
+  held.add(id);
   queueCommand(chat, jobOf(command, token));
   const giveUp = async (): Promise<boolean> => {
     if (await chat.store.giveUpCommand(id)) chat.hub.tellAll({ kind: 'failure', user, event: 'message', id });
+    held.delete(id);
     return true;
   };
   keepTrying(chat.clock, deadline - chat.clock.now(), giveUp, (cause) => {
+    held.delete(id);
     chat.log.error('a silent command could not be settled', { id, cause });
   });
 }

@@ -33,6 +33,7 @@ describe('parseConfig', () => {
         pingTimeoutMs: 10_000,
         maxUnreadBytes: 1_048_576,
         maxUnreadMs: 10_000,
+        maxHandshakes: 50,
         allowQueryToken: false,
         allowEio3: false,
       },

@@ -26,6 +26,7 @@ export interface Config {
     readonly pingTimeoutMs: number;
     readonly maxUnreadBytes: number;
     readonly maxUnreadMs: number;
+    readonly maxHandshakes: number;
     readonly allowQueryToken: boolean;
     readonly allowEio3: boolean;
   };
@@ -178,6 +179,7 @@ function compose(take: Take, stage: Stage, problems: string[]): Config {
       pingTimeoutMs: take(VARIABLES.pingTimeoutMs),
       maxUnreadBytes: take(VARIABLES.maxUnreadBytes),
       maxUnreadMs: take(VARIABLES.maxUnreadMs),
+      maxHandshakes: take(VARIABLES.maxHandshakes),
       allowQueryToken: take(VARIABLES.authQueryToken),
       allowEio3: take(VARIABLES.socketEio3),
     },

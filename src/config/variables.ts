@@ -149,6 +149,9 @@ export const VARIABLES = {
   maxUnreadMs: variable('MAX_UNREAD_MS', is.int(100, 10 * MINUTE), '10000', {
     doc: 'How long a socket may read nothing before it is cut',
   }),
+  maxHandshakes: variable('MAX_HANDSHAKES', is.int(1, 10_000), '50', {
+    doc: 'Sockets that a worker lets in at a time. Twenty times as many wait for their turn, further ones are told to come back',
+  }),
   rateMessages: variable('RATE_MESSAGES', is.rate, '20/10s', { doc: 'Messages per user' }),
   rateRooms: variable('RATE_ROOMS', is.rate, '10/1m', { doc: 'New rooms per user' }),
   rateTyping: variable('RATE_TYPING', is.rate, '1/2s', { doc: 'Typing per user and room' }),

@@ -29,6 +29,13 @@ export function createMetrics() {
     }),
     gapsRepaired: counter('parley_feed_gaps_repaired_total', 'Times a room was caught up from the store'),
 
+    storeReads: new Counter({
+      name: 'parley_store_reads_total',
+      help: 'Reads made of the store, by what was asked',
+      labelNames: ['read'] as const,
+      registers,
+    }),
+
     sockets: new Gauge({ name: 'parley_sockets', help: 'Connected sockets', aggregator: 'sum', registers }),
     slowConsumersCut: counter('parley_slow_consumers_cut_total', 'Sockets cut because they did not read'),
 

@@ -2,12 +2,13 @@ import type { Server as HttpServer } from 'node:http';
 import { Server } from 'socket.io';
 import type { Chat } from '../chat/chat.ts';
 import { ChatError, ERRORS, type ErrorCode } from '../chat/errors.ts';
-import { keepTrying } from '../chat/keep-trying.ts';
+import { oneAtATime } from '../chat/one-at-a-time.ts';
 import { iso } from '../chat/ports/clock.ts';
 import { presentRoomPush } from '../chat/present-room.ts';
 import { TokenWatch } from '../chat/token-watch.ts';
 import { Typing } from '../chat/typing.ts';
 import { NAMESPACE } from '../wire/socket.ts';
+import { Admission } from './admission.ts';
 import { applyNodeEvent } from './apply-node-event.ts';
 import { closeConnection, endSoonAfterClose } from './close-connection.ts';
 import { dispatchEvent, failedAck, toChatError } from './dispatch-event.ts';
@@ -21,6 +22,7 @@ import { sessionId } from './session-router.ts';
 import { Sessions } from './sessions.ts';
 import * as rooms from './socket-rooms.ts';
 import type { ChatNamespace, ChatServer, ChatSocket, Connection } from './socket-types.ts';
+import { turnAway } from './turn-away.ts';
 import { UnreadGuard, type UnreadLimits } from './unread-guard.ts';
 
 export interface RealtimeOptions {
@@ -32,6 +34,8 @@ export interface RealtimeOptions {
   readonly pingTimeoutMs: number;
   readonly maxPayloadBytes: number;
   readonly unread: UnreadLimits;
+  /** Sockets that are let in at a time; see {@link Admission}. */
+  readonly maxHandshakes: number;
   readonly allowQueryToken: boolean;
   readonly allowEio3: boolean;
   readonly revalidateMs: number;
@@ -71,8 +75,7 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
       else if (request.headers.upgrade && !options.allowEio3 && !SPEAKS_EIO4.test(request.url ?? '')) {
         // Engine.IO itself says so only once the upgrade is done, where no client can read it.
         decide('clients of Socket.IO 2 are not served; use Socket.IO 3 or 4', false);
-      } else if (draining) decide('this worker is going; connect again', false);
-      else decide(null, true);
+      } else decide(null, true);
     },
     pingInterval: options.pingIntervalMs,
     pingTimeout: options.pingTimeoutMs,
@@ -82,6 +85,8 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
     perMessageDeflate: false,
     serveClient: false,
   });
+  const admission = new Admission(options.maxHandshakes);
+  turnAway(io, () => draining || admission.isFull);
   io.engine.generateId = () => sessionId(worker);
   io.engine.on('connection', endSoonAfterClose);
   const seats = new WeakSet<Connection>();
@@ -96,13 +101,13 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
     onRoom: (room, event) => writer.write(room, event),
     onNode: (event) => applyNodeEvent({ chat, namespace, sessions, tokens }, event),
   });
-  chat.hub.onSuspect(() => {
-    const step = async (): Promise<boolean> => {
-      await reconcileSessions(chat, sessions);
-      return true;
-    };
-    keepTrying(chat.clock, 0, step, (cause) => chat.log.error('memberships could not be compared', { cause }));
-  });
+  chat.hub.onSuspect(
+    oneAtATime(
+      chat.clock,
+      () => reconcileSessions(chat, sessions),
+      (cause) => chat.log.warn('memberships could not be compared; trying again', { cause }),
+    ),
+  );
   chat.presence.onGone((users) => {
     for (const user of users) void tellGone(chat, namespace, user);
   });
@@ -115,16 +120,17 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
     const refuse = (cause: unknown): void => next(connectError(chat, cause));
     if (seats.has(conn)) return refuse(new ChatError('invalid_operation', 'this connection has its session already'));
     seats.add(conn);
-    openSession(chat, sessions, socket, options.allowQueryToken, watchToken).then(
-      (it) => {
-        opened.set(socket, it);
+    const admitted = admission.take(async () => {
+      if (conn.readyState !== 'open') return; // it has not waited
+      try {
+        opened.set(socket, await openSession(chat, sessions, socket, options.allowQueryToken, watchToken));
         next();
-      },
-      (cause: unknown) => {
+      } catch (cause) {
         seats.delete(conn);
         refuse(cause);
-      },
-    );
+      }
+    });
+    if (!admitted) closeConnection(conn);
   });
   namespace.on('connection', (socket) => {
     const found = opened.get(socket);

@@ -1,7 +1,7 @@
 import { authenticate } from '../chat/authenticate.ts';
 import type { Chat } from '../chat/chat.ts';
 import { ChatError } from '../chat/errors.ts';
-import { LIST_MAX, listRooms } from '../chat/manage-rooms.ts';
+import { listOnConnect } from '../chat/manage-rooms.ts';
 import type { RoomView } from '../chat/model.ts';
 import { assertChatRole } from '../chat/rules/access.ts';
 import { handshake } from '../wire/socket.ts';
@@ -11,7 +11,7 @@ import type { ChatSocket } from './socket-types.ts';
 
 export interface OpenedSession {
   readonly session: Session;
-  /** The user's own rooms, then others one may see, {@link LIST_MAX} in all at most. */
+  /** The user's own rooms, then others one may see, a page of them in all at most. */
   readonly visible: readonly RoomView[];
   /** Where the list goes on. */
   readonly next?: string;
@@ -55,8 +55,12 @@ export async function openSession(
     if (socket.conn.readyState !== 'open') throw new ChatError('not_connected', 'the connection is gone');
     // In one turn with its check: a revocation that comes while the rooms are read finds it.
     watchToken(session, token ?? '');
-    await session.enterListed(await chat.store.roomIdsOf(account.user));
-    const { rooms: visible, next } = await listRooms(chat, account, { limit: LIST_MAX });
+    let listed = await listOnConnect(chat, account);
+    const followed = listed.own.every((room) => chat.hub.feeds.get(room));
+    await session.enterListed(listed.own);
+    // Opening feeds took a while, and what changed of the rooms meanwhile was told to those who were connected.
+    if (!followed) listed = await listOnConnect(chat, account);
+    const { rooms: visible, next } = listed;
     return { session, visible, ...(next === undefined ? {} : { next }), batch };
   } catch (cause) {
     closeSession(sessions, session);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Chat } from '../chat/chat.ts';
 import { Hub } from '../chat/hub.ts';
+import { oneAtATime } from '../chat/one-at-a-time.ts';
 import { recoverCommands } from '../chat/post-command.ts';
 import type { Config } from '../config/parse-config.ts';
 import { createApi } from '../http/create-api.ts';
@@ -58,6 +59,7 @@ export async function startChatWorker(
     link,
     isWriterAway: () => state.storeAway,
     onBack: () => hub.suspect(),
+    onRead: (read) => metrics.storeReads.inc({ read }),
     held,
     log,
   });
@@ -137,6 +139,7 @@ export async function startChatWorker(
     pingTimeoutMs: config.socket.pingTimeoutMs,
     maxPayloadBytes: config.limits.bodyBytes,
     unread: { bytes: config.socket.maxUnreadBytes, ms: config.socket.maxUnreadMs },
+    maxHandshakes: config.socket.maxHandshakes,
     allowQueryToken: config.socket.allowQueryToken,
     allowEio3: config.socket.allowEio3,
     revalidateMs: config.accounts.revalidateMs,
@@ -179,9 +182,13 @@ export async function startChatWorker(
   const unanswered = countUnanswered(server);
   const address = await listen(server, config.http.port, config.http.interface);
   held.own('server', server, (it) => it.closeAllConnections());
-  hub.onSuspect(() => {
-    recoverCommands(chat).catch((cause: unknown) => log.warn('open commands could not be taken up', { cause }));
-  });
+  hub.onSuspect(
+    oneAtATime(
+      clock,
+      () => recoverCommands(chat),
+      (cause) => log.warn('open commands could not be taken up; trying again', { cause }),
+    ),
+  );
   await queues.start(chat);
   // A store that is away tells when it comes; whoever waits for it here would never listen.
   if (opened.reach() === 'here') await recoverCommands(chat);

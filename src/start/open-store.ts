@@ -1,5 +1,6 @@
 import type { Log } from '../chat/ports/log.ts';
 import type { Store } from '../chat/ports/store.ts';
+import { shareReads } from '../chat/share-reads.ts';
 import type { StoreConfig } from '../config/parse-config.ts';
 import { MongoStore } from '../drivers/store/mongodb/mongo-store.ts';
 import { SqliteStore } from '../drivers/store/sqlite/sqlite-store.ts';
@@ -7,6 +8,7 @@ import type { Link } from '../platform/link.ts';
 import type { Reach } from '../platform/reach.ts';
 import type { Resources } from '../platform/resources.ts';
 import { TOPICS } from './cluster-state.ts';
+import { countReads, type StoreRead } from './count-reads.ts';
 
 export interface StoreStats {
   /** Commits, writes in them, and commits that failed. */
@@ -29,12 +31,19 @@ interface StoreParts {
   readonly isWriterAway: () => boolean;
   /** The store has come (back): what was under way while it was away may be unfinished. */
   readonly onBack: () => void;
+  /** Told of each read that reaches the store. */
+  readonly onRead: (read: StoreRead) => void;
   readonly held: Resources;
   readonly log: Log;
 }
 
 /** The store as a worker uses it. */
 export async function openStore(config: StoreConfig, parts: StoreParts): Promise<OpenedStore> {
+  const opened = await openDriver(config, parts);
+  return { ...opened, store: shareReads(countReads(opened.store, parts.onRead)) };
+}
+
+async function openDriver(config: StoreConfig, parts: StoreParts): Promise<OpenedStore> {
   const { link, isWriterAway, onBack, held, log } = parts;
   switch (config.kind) {
     case 'sqlite': {

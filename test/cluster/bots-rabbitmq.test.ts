@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
+import { RabbitmqJobs } from '../../src/drivers/jobs/rabbitmq/rabbitmq-jobs.ts';
+import { command } from '../contracts/jobs-contract.ts';
 import { type Engine, engines, startRabbitmq } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { Queues } from '../support/queues.ts';
@@ -25,7 +27,7 @@ const brokerOf = ({ url, queue, botQueue }: Queues) => ({
   AMQP_URL: url,
   AMQP_QUEUE: queue,
   AMQP_BOT_QUEUE_BOT: botQueue,
-  LOG: 'silly',
+  LOG: 'warn',
 });
 
 async function openServer(url: string, env: Record<string, string> = {}): Promise<void> {
@@ -59,23 +61,37 @@ async function send(message: string): Promise<string> {
   ).then((id) => id || '');
 }
 
-/** `perSecond` commands at even intervals, while `running`; resolves with their ids. */
-async function load(perSecond: number, running: () => boolean): Promise<string[]> {
+/** `perSecond` commands at even intervals until it is stopped, which resolves with the ids of all of them. */
+function startLoad(perSecond: number): { stop(): Promise<string[]> } {
   const sent: Promise<string>[] = [];
   const startedAt = performance.now();
-  while (running()) {
+  const timer = setInterval(() => {
     const due = ((performance.now() - startedAt) / 1000) * perSecond;
-    while (sent.length < due) sent.push(send(`/hello=${sent.length}`));
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  return Promise.all(sent);
+    while (sent.length < due) {
+      const one = send(`/hello=${sent.length}`);
+      one.catch(() => {}); // told by stop
+      sent.push(one);
+    }
+  }, 10);
+  bed.own(timer, clearInterval);
+  return {
+    stop: () => {
+      clearInterval(timer);
+      return Promise.all(sent);
+    },
+  };
+}
+
+/** How many messages the room has: answers, and nothing else. */
+async function countAnswers(): Promise<number> {
+  const { body } = await rest<{ headSeq: number }>(server.url, `GET /v1/chat/rooms/${room}`, { token: owner.token });
+  return body.headSeq;
 }
 
 /** Every accepted command is answered once, and nothing else is in the room. */
 async function expectAnswers(ids: readonly string[], withinMs: number): Promise<void> {
-  const read = () => readHistory(server.url, owner.token, room);
-  await eventually('all are answered', async () => (await read()).length >= ids.length, withinMs).catch(() => {});
-  const history = await read();
+  await eventually('all are answered', async () => (await countAnswers()) >= ids.length, withinMs).catch(() => {});
+  const history = await readHistory(server.url, owner.token, room);
   assert.deepEqual(history.map((it) => it.inReplyTo).sort(), [...ids].sort());
 }
 
@@ -96,35 +112,28 @@ describe('bots as processes of their own', () => {
     await openServer(engines.rabbitmq());
     const dying = await startBots();
     await startBots();
-    let count = 0;
-    const sending = load(100, () => count < 2);
-    await eventually('some are answered', async () => (await readHistory(server.url, owner.token, room)).length > 50);
-    count = 1;
+    const load = startLoad(50);
+    await eventually('some are answered', async () => (await countAnswers()) > 50);
     dying.signal('SIGKILL');
     await dying.exited;
-    const before = (await readHistory(server.url, owner.token, room)).length;
-    await eventually(
-      'the other goes on',
-      async () => (await readHistory(server.url, owner.token, room)).length > before + 100,
-      ANSWER_MS,
-    );
-    count = 2;
-    await expectAnswers(await sending, ANSWER_MS);
+    const before = await countAnswers();
+    await eventually('the other goes on', async () => (await countAnswers()) > before + 100, ANSWER_MS);
+    await expectAnswers(await load.stop(), ANSWER_MS);
     assert.equal(await queues.count(queues.queue), 0);
     assert.equal(await queues.count(`${queues.queue}.dead`), 0);
     assert.equal(await queues.count(`${queues.botQueue}.dead`), 0);
   }, 90_000);
 
   it('see no token of a user, and neither does any log; unknown words are refused at once', async () => {
-    await openServer(engines.rabbitmq());
+    await openServer(engines.rabbitmq(), { LOG: 'silly' });
     const id = await send('/stock=aapl.us');
     const { content, properties } = await queues.take(queues.botQueue);
     assert.match(JSON.parse(content.toString()).token, new RegExp(`^ticket\\.${id}\\.`));
     assert.doesNotMatch(content.toString() + JSON.stringify(properties), new RegExp(owner.token));
     await queues.send(queues.botQueue, content.toString(), { messageId: id }); // back, for the bots
-    const bots = await startBots({ STOCK_URL: quotes.url });
+    const bots = await startBots({ STOCK_URL: quotes.url, LOG: 'silly' });
     const answer = () => readHistory(server.url, owner.token, room).then((it) => it[0]);
-    assert.equal((await eventually('it is answered', answer, ANSWER_MS)).message, 'AAPL.US quote is $93.42 per share');
+    assert.equal((await eventually('it is answered', answer, ANSWER_MS))?.message, 'AAPL.US quote is $93.42 per share');
     for (const { output } of [server, bots]) assert.ok(!output.includes(owner.token));
     const refused = await rest(server.url, `POST /v1/chat/rooms/${room}/messages`, {
       token: owner.token,
@@ -134,17 +143,13 @@ describe('bots as processes of their own', () => {
   }, 60_000);
 
   it('get the user’s token where it is forwarded; it is stored and logged nowhere', async () => {
-    await openServer(engines.rabbitmq(), { BOT_TOKEN_MODE: 'forward' });
+    await openServer(engines.rabbitmq(), { BOT_TOKEN_MODE: 'forward', LOG: 'silly' });
     await send('/hello=forwarded');
     const { content } = await queues.take(queues.botQueue);
     assert.equal(JSON.parse(content.toString()).token, owner.token);
     await queues.send(queues.botQueue, content.toString());
     const bots = await startBots();
-    await eventually(
-      'answered',
-      async () => (await readHistory(server.url, owner.token, room)).length === 1,
-      ANSWER_MS,
-    );
+    await eventually('answered', async () => (await countAnswers()) === 1, ANSWER_MS);
     await server.stop();
     for (const { output } of [server, bots]) assert.ok(!output.includes(owner.token));
     const found = spawnSync('grep', ['-rlF', owner.token, server.options.dataDir], { encoding: 'utf8' });
@@ -178,7 +183,11 @@ describe('bots as processes of their own', () => {
     await send('/stock=slow.us');
     await eventually('the bot asks', () => quotes.waiting === 1, ANSWER_MS);
     assert.deepEqual(await bots.stop(), { code: 0, signal: null });
-    const [answer] = await readHistory(server.url, owner.token, room);
+    const answer = await eventually(
+      'it is answered',
+      async () => (await readHistory(server.url, owner.token, room))[0],
+      ANSWER_MS,
+    );
     assert.match(answer?.message ?? '', /does not answer/);
   }, 60_000);
 
@@ -215,18 +224,15 @@ describe('a broker that goes away', () => {
     async () => {
       await openServer(engine.url);
       await startBots();
-      let running = true;
-      const sending = load(50, () => running);
-      const answers = async (): Promise<number> => (await readHistory(server.url, owner.token, room)).length;
-      await eventually('some are answered', async () => (await answers()) > 50, ANSWER_MS);
+      const load = startLoad(50);
+      await eventually('some are answered', async () => (await countAnswers()) > 50, ANSWER_MS);
       await engine.kill();
       await eventually('it is said', async () => (await degraded())?.includes('broker'), ANSWER_MS);
-      const before = await answers();
+      const before = await countAnswers();
       await engine.restart();
       await eventually('it is said', async () => (await degraded())?.length === 0, ANSWER_MS);
-      await eventually('all goes on', async () => (await answers()) > before + 100, ANSWER_MS);
-      running = false;
-      await expectAnswers(await sending, ANSWER_MS);
+      await eventually('all goes on', async () => (await countAnswers()) > before + 100, ANSWER_MS);
+      await expectAnswers(await load.stop(), ANSWER_MS);
       await queues.reopen();
     },
     ENGINE_MS,
@@ -258,9 +264,36 @@ describe('a broker that goes away', () => {
       alarm(true);
       const sent = await Promise.all(Array.from({ length: 50 }, (_, n) => send(`/hello=${n}`)));
       await eventually('it is said', async () => (await degraded())?.includes('broker'), ANSWER_MS);
-      assert.equal((await readHistory(server.url, owner.token, room)).length, 1);
+      assert.equal(await countAnswers(), 1);
       alarm(false);
       await expectAnswers([first, ...sent], 5000);
+    },
+    ENGINE_MS,
+  );
+
+  it(
+    'hangs nobody while it is frozen',
+    async () => {
+      queues = bed.own(await Queues.open(engine.url), (it) => it.close());
+      const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+      const { url, queue, botQueue } = queues;
+      const open = () => new RabbitmqJobs({ url, queue, botQueue, mode: 'auto', declare: true, log });
+      const [jobs, other] = [open(), open()];
+      bed.own(jobs, (it) => it.close());
+      await eventually('both are connected', () => jobs.reach === 'here' && other.reach === 'here', ANSWER_MS);
+      engine.freeze();
+      const frozenAt = performance.now();
+      await Promise.all([
+        assert.rejects(jobs.publish(command('1')), { code: 'try_again' }),
+        assert.rejects(jobs.publish(command('2')), { code: 'try_again' }),
+        other.close(),
+      ]);
+      assert.ok(performance.now() - frozenAt < 5500);
+      await eventually('it is taken for away', () => jobs.reach === 'away', 30_000);
+      engine.thaw();
+      await eventually('it is back', () => jobs.reach === 'here', ANSWER_MS);
+      await jobs.publish(command('3'));
+      await queues.reopen();
     },
     ENGINE_MS,
   );

@@ -25,8 +25,17 @@ async function openStore(): Promise<OpenStore> {
   const closeAll = async () => {
     for (const it of stores.splice(0)) await it.close();
   };
+  const close = async () => {
+    await closeAll();
+    await proxy.close();
+    await dropDatabase(direct);
+  };
+  const store = await another().catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   return {
-    store: await another(),
+    store,
     another,
     async reopen() {
       await closeAll();
@@ -39,11 +48,7 @@ async function openStore(): Promise<OpenStore> {
       proxy.heal();
       for (const it of stores) await eventually('the store is back', () => it.reach === 'here');
     },
-    async close() {
-      await closeAll();
-      await proxy.close();
-      await dropDatabase(direct);
-    },
+    close,
   };
 }
 

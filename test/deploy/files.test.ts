@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, it } from '@jest/globals';
 import { apps } from '../../ecosystem.config.js';
-import { parseConfig } from '../../src/config/parse-config.ts';
+import { parseBotsConfig, parseConfig } from '../../src/config/parse-config.ts';
 import { CONFIG_NAMES } from '../../src/config/print-config.ts';
 import { TestBed } from '../support/test-bed.ts';
 import { ROOT } from './pm2.ts';
@@ -79,6 +79,8 @@ describe('compose.yaml', () => {
       ['production', 'mongodb', 'redis', 'rabbitmq', 'remote'],
     );
     assert.deepEqual([config.http.interface, config.http.trustProxy], ['0.0.0.0', 1]);
+    const { AMQP_URL_FILE = '' } = env;
+    assert.deepEqual(parseBotsConfig({ ...imageEnv, AMQP_URL_FILE }).broker, config.broker);
     const passwordOf = (url: string): string => /:([0-9a-f]{48})@/.exec(url)?.[1] ?? 'none';
     const secret = (name: string): string => readFileSync(join(secrets, name), 'utf8').trim();
     assert.equal(passwordOf(secret('mongodb_uri')), secret('mongodb_password'));

@@ -3,11 +3,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
+import { freePorts } from '../../scripts/engines/free-ports.js';
 import { checkLogs } from '../support/check-logs.ts';
 import { eventually } from '../support/eventually.ts';
 import { createGuest, createRoom, rest } from '../support/rest.ts';
 import { TestBed } from '../support/test-bed.ts';
-import { freePort } from './free-port.ts';
 import { ROOT } from './pm2.ts';
 
 /** What scripts/run-dockerfile.js says of the last stage. */
@@ -48,7 +48,7 @@ describe('the image that the Dockerfile makes', () => {
     const { code, output } = await play(ROOT, dir);
     assert.equal(code, 0, output.slice(-4000));
     image = JSON.parse(output.trimEnd().split('\n').at(-1) ?? '');
-    port = await freePort();
+    port = await freePorts(1);
   }, 600_000);
   afterAll(() => bed.close(), 60_000);
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { Agent } from 'node:http';
+import { Agent, createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import type { ChatClient } from '../support/chat-client.ts';
@@ -17,7 +18,7 @@ const WORKERS = 2;
 const CANARY = 'canary0123456789abcdef';
 
 /** nginx/parley.conf in front of a server. */
-async function inFrontOf(bed: TestBed, server: SpawnedServer): Promise<Nginx> {
+async function inFrontOf(bed: TestBed, server: { readonly port: string }): Promise<Nginx> {
   const site = (port: number, dir: string): Promise<string> =>
     adapt('parley.conf', [
       [/listen 80;/, `listen 127.0.0.1:${port};`],
@@ -227,6 +228,44 @@ describe('nginx/parley.conf', () => {
       assert.ok(!text.includes(owner.token));
     }
   }, 40_000);
+});
+
+describe('what nginx asks a second time', () => {
+  const bed = new TestBed();
+  afterAll(() => bed.close(), 30_000);
+
+  it('is neither a poll, whose answer would be lost, nor what changes something', async () => {
+    const lines: string[] = [];
+    const answered = new WeakSet<Socket>();
+    // Breaks off where a connection is used again, as a server that goes may.
+    const upstream = createServer((request, response) => {
+      lines.push(`${request.method} ${request.url}`);
+      if (answered.has(request.socket)) request.socket.destroy();
+      else response.end('answer');
+      answered.add(request.socket);
+    });
+    bed.own(upstream, (it) => void it.close());
+    bed.own(upstream, (it) => it.closeAllConnections());
+    await new Promise<void>((resolve) => upstream.listen(0, '127.0.0.1', resolve));
+    const address = upstream.address();
+    const port = String(address !== null && typeof address === 'object' ? address.port : 0);
+    const { url } = await inFrontOf(bed, { port });
+
+    /** How often a line arrives that nginx sends over a connection that it kept. */
+    async function arrivals(line: string): Promise<{ status: number; count: number }> {
+      // Each of its processes keeps connections of its own: asked until one was used again.
+      for (let tries = 0; tries < 50; tries += 1) {
+        lines.length = 0;
+        const { status } = await rest(url, line);
+        const count = lines.filter((it) => it === line).length;
+        if (status !== 200 || count > 1) return { status, count };
+      }
+      throw new Error('nginx keeps no connection');
+    }
+    assert.deepEqual(await arrivals('GET /socket.io/?EIO=4&transport=polling&sid=1.a'), { status: 503, count: 1 });
+    assert.deepEqual(await arrivals('POST /v1/chat/rooms'), { status: 503, count: 1 });
+    assert.deepEqual(await arrivals('GET /v1/chat/rooms'), { status: 200, count: 2 });
+  }, 20_000);
 });
 
 describe('addresses behind nginx', () => {

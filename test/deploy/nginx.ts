@@ -1,16 +1,11 @@
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { freePorts } from '../../scripts/engines/free-ports.js';
+import { findNginx } from '../../scripts/engines/nginx.js';
 import { eventually } from '../support/eventually.ts';
 import { rest } from '../support/rest.ts';
-import { freePort } from './free-port.ts';
 import { ROOT } from './pm2.ts';
-
-export const nginxPath = (): string => {
-  const folders = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/usr/local/sbin'];
-  return folders.map((it) => join(it, 'nginx')).find((it) => existsSync(it)) ?? 'nginx';
-};
 
 /** A file of nginx/ with the addresses of a test in place of its own; whatever else it says is tried as it is. */
 export async function adapt(file: string, changes: readonly (readonly [RegExp, string])[]): Promise<string> {
@@ -41,7 +36,7 @@ export class Nginx {
   static async open(parent: string, site: (port: number, dir: string) => Promise<string>): Promise<Nginx> {
     const dir = join(parent, 'nginx');
     await mkdir(dir);
-    const port = await freePort();
+    const port = await freePorts(1);
     const nginx = new Nginx(dir, port, await site(port, dir));
     await nginx.start();
     return nginx;
@@ -64,9 +59,13 @@ export class Nginx {
         `http { access_log ${dir}/other.log; ${temps.join(' ')} include ${dir}/site.conf; }`,
       ].join('\n'),
     );
-    const child = spawn(nginxPath(), ['-p', dir, '-c', join(dir, 'nginx.conf'), '-e', 'stderr'], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = spawn(
+      process.env.NGINX ?? findNginx() ?? 'nginx',
+      ['-p', dir, '-c', join(dir, 'nginx.conf'), '-e', 'stderr'],
+      {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      },
+    );
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (chunk: string) => {
         this.#output += chunk;

@@ -28,15 +28,22 @@ describe('documents: the Redis user of install-redis.md', () => {
     const password = randomUUID();
     const hash = createHash('sha256').update(password).digest('hex');
     engine = await startRedis();
-    const admin = new Redis(engine.url);
-    await admin.call('ACL', 'SETUSER', 'parley', ...rules.replace('#HASH', `#${hash}`).split(' '));
-    await admin.quit();
+    await asAdmin((it) => it.call('ACL', 'SETUSER', 'parley', ...rules.replace('#HASH', `#${hash}`).split(' ')));
     url = engine.url.replace('redis://', `redis://parley:${password}@`);
   }, 120_000);
   afterAll(async () => {
     for (const it of opened.reverse()) await it.close();
     await engine.stop();
   }, 30_000);
+
+  async function asAdmin<T>(ask: (client: Redis) => Promise<T>): Promise<T> {
+    const client = new Redis(engine.url);
+    try {
+      return await ask(client);
+    } finally {
+      client.disconnect();
+    }
+  }
 
   const own = <T extends { close(): Promise<void> }>(it: T): T => {
     opened.push(it);
@@ -84,10 +91,12 @@ describe('documents: the Redis user of install-redis.md', () => {
     for (const it of [one, other]) {
       assert.ok(!JSON.stringify(it.log.lines).includes('NOPERM'), JSON.stringify(it.log.lines));
     }
-    const admin = new Redis(engine.url);
-    const denied = await admin.call('ACL', 'LOG');
-    await admin.quit();
-    assert.deepEqual(denied, []);
+    // ioredis tells its name by a command that Redis 7.0 does not know, and gets along without.
+    const denied = (await asAdmin((it) => it.call('ACL', 'LOG'))) as unknown[];
+    assert.deepEqual(
+      denied.filter((it) => !/setinfo/i.test(JSON.stringify(it))),
+      [],
+    );
   }, 60_000);
 
   it('may do nothing else', async () => {

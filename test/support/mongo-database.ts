@@ -10,5 +10,9 @@ export async function withDatabase<R>(uri: string, work: (database: mongo.Db) =>
   }
 }
 
+/** Emptied first: the engine that tests run on takes ten times as long to drop a collection that is full. */
 export const dropDatabase = (uri: string): Promise<void> =>
-  withDatabase(uri, async (database) => void (await database.dropDatabase()));
+  withDatabase(uri, async (database) => {
+    for (const collection of await database.collections()) await collection.deleteMany({});
+    await database.dropDatabase();
+  });

@@ -86,6 +86,7 @@ export async function openTestRealtime(options: TestRealtimeOptions = {}): Promi
     pingTimeoutMs: 10_000,
     maxPayloadBytes: 1024 * 1024,
     unread: { bytes: 1024 * 1024, ms: 10_000 },
+    maxHandshakes: 50,
     allowQueryToken: false,
     allowEio3: false,
     revalidateMs: 55_000,

@@ -10,7 +10,8 @@ import { CALL_MS, type Database } from './mongo-connection.ts';
 import { crossesStep, isThere, type Place, type RoomPlaces, raiseHeadMark, requireRoom } from './room-places.ts';
 import { isRefusal, isUnreachable, refusalsOf, storeFailure } from './store-failure.ts';
 
-const MAX_BATCH_MESSAGES = 500;
+/** Larger ones gain nothing, and the last of one waits for the first. */
+const MAX_BATCH_MESSAGES = 200;
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
 /** After a failure, growing with each: half of it at random, so that rivals for the same seq part. */
 const FIRST_PAUSE_MS = 4;
@@ -121,7 +122,9 @@ export class MessageAppender {
     ]);
     if (there.status === 'rejected') throw there.reason;
     if (!there.value) {
-      await op(models.entries.deleteMany({ room: place.key, key: trusted({ $in: entries.map(({ key }) => key) }) }).exec());
+      await op(
+        models.entries.deleteMany({ room: place.key, key: trusted({ $in: entries.map(({ key }) => key) }) }).exec(),
+      );
       return true;
     }
     if (inserted.status === 'fulfilled') {

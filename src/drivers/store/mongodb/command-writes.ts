@@ -10,7 +10,9 @@ import { distinctPrefix, receiptsOf, requireSame } from './entry-receipts.ts';
 import { CALL_MS, type Database } from './mongo-connection.ts';
 import { refusalsOf } from './store-failure.ts';
 
-const MAX_BATCH_COMMANDS = 500;
+const MAX_BATCH_COMMANDS = 200;
+/** The open ones are counted no more often than this, except before one is refused. */
+const COUNT_MS = 2000;
 
 interface Put {
   readonly database: Database;
@@ -25,10 +27,12 @@ interface Placed {
 
 /**
  * Commands of all rooms go together, so that those that are open are counted once for many. The count is exact for one
- * process; others may have a batch of theirs under way.
+ * process; what others have put in since the last one comes on top.
  */
 export class CommandPutter {
   readonly #stats: WriteStats;
+  #open = 0;
+  #countedAt = Number.NEGATIVE_INFINITY;
   readonly #batches = new Batches<Put, Stored>({ run: (_, batch) => this.#commit(batch), cut, ms: CALL_MS });
 
   constructor(stats: WriteStats) {
@@ -43,16 +47,28 @@ export class CommandPutter {
     const database = batch[0]?.item.database;
     if (database === undefined) return;
     const ids = batch.map(({ item }) => item.command.chatroom);
-    const [keys, openNow] = await Promise.all([roomKeys(database, ids), countOpen(database)]);
+    const [keys, openCount] = await Promise.all([roomKeys(database, ids), this.#count(database, batch.length)]);
     const placed: Placed[] = [];
     for (const waiting of batch) {
       const room = keys.get(waiting.item.command.chatroom);
       if (room === undefined) waiting.reject(noSuchRoom());
       else placed.push({ waiting, room });
     }
-    const fitting = placed.splice(0, Math.max(0, OPEN_COMMANDS_MAX - openNow));
+    const fitting = placed.splice(0, Math.max(0, OPEN_COMMANDS_MAX - openCount));
     if (fitting.length > 0) await this.#insert(database, fitting);
     for (const it of placed) await answerReplay(database, it, () => tryAgain('the queue of commands'));
+  }
+
+  /** How many are open at most: those that were answered since the last count are still among them. */
+  async #count(database: Database, coming: number): Promise<number> {
+    const isRecent = performance.now() - this.#countedAt < COUNT_MS;
+    if (!isRecent || this.#open + coming > OPEN_COMMANDS_MAX) {
+      this.#countedAt = performance.now();
+      this.#open = await countOpen(database);
+    }
+    const count = this.#open;
+    this.#open += coming;
+    return count;
   }
 
   async #insert(database: Database, placed: readonly Placed[]): Promise<void> {
@@ -80,7 +96,12 @@ export class CommandPutter {
 }
 
 export async function findCommand({ models, op }: Database, id: string): Promise<Command | undefined> {
-  const entry = await op(models.entries.findOne({ _id: id, seq: trusted({ $lt: 0 }) }).lean<EntryDocument>().exec());
+  const entry = await op(
+    models.entries
+      .findOne({ _id: id, seq: trusted({ $lt: 0 }) })
+      .lean<EntryDocument>()
+      .exec(),
+  );
   if (entry === null) return undefined;
   const query = models.rooms.findOne({ _id: entry.room, goneAt: null }, { id: 1 });
   const room = await op(query.lean<{ id: string }>().exec());
@@ -115,12 +136,19 @@ export async function closeCommand(
 ): Promise<boolean> {
   const { id, room } = command;
   const filter = { _id: id, state: 'open', ...(room !== undefined && { room }) } as const;
-  const { modifiedCount } = await op(models.entries.updateOne(filter, { $set: { state }, $unset: { open: '' } }).exec());
+  const { modifiedCount } = await op(
+    models.entries.updateOne(filter, { $set: { state }, $unset: { open: '' } }).exec(),
+  );
   return modifiedCount === 1;
 }
 
 async function countOpen({ models, op }: Database): Promise<number> {
-  return await op(models.entries.countDocuments({ open: trusted({ $gt: 0 }) }).limit(OPEN_COMMANDS_MAX).exec());
+  return await op(
+    models.entries
+      .countDocuments({ open: trusted({ $gt: 0 }) })
+      .limit(OPEN_COMMANDS_MAX)
+      .exec(),
+  );
 }
 
 async function roomKeys({ models, op }: Database, ids: readonly string[]): Promise<Map<string, RoomKey>> {

@@ -96,7 +96,8 @@ export class MongoConnection {
     if (database === undefined || this.#ended.signal.aborted) throw tryAgain('the store');
     if (this.#isSurelyAway) throw tryAgain('the store');
     if (this.#calls.size >= MAX_CALLS) throw tryAgain('the store', 'too many calls wait for it');
-    const call = withDeadline(work(database), CALL_MS);
+    const run = async () => work(database);
+    const call = withDeadline(run(), CALL_MS);
     this.#calls.add(call);
     try {
       return await call;

@@ -2,14 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { noSuchRoom } from '../../../chat/errors.ts';
 import type { WriteStats } from './append-messages.ts';
 import { Batches, type Waiting } from './batches.ts';
-import type {
-  Pending,
-  PendingChange,
-  PendingStanding,
-  RoomDocument,
-  RoomKey,
-  StandingDocument,
-} from './documents.ts';
+import type { Pending, PendingChange, PendingStanding, RoomDocument, RoomKey, StandingDocument } from './documents.ts';
 import { dropImages } from './images.ts';
 import { CALL_MS, type Database } from './mongo-connection.ts';
 import { findRoom } from './room-places.ts';
@@ -91,7 +84,11 @@ export class RoomTurns {
         if (tries > 0) await finishTurn(database, room, room.pending);
         continue;
       }
-      const turn = await Turn.open(database, room, open.map(({ item }) => item.operation));
+      const turn = await Turn.open(
+        database,
+        room,
+        open.map(({ item }) => item.operation),
+      );
       const answers = await this.#runAll(turn, open);
       const decided = turn.isEmpty() ? room : await decide(database, turn);
       if (decided === undefined) continue;

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { trusted, Types } from 'mongoose';
+import { Types, trusted } from 'mongoose';
 import { ChatError } from '../../../chat/errors.ts';
 import type { Room, Visibility } from '../../../chat/model.ts';
 import type { NewRoom, RoomPatch } from '../../../chat/ports/store.ts';

@@ -1,4 +1,4 @@
-import { mongo, Error as MongooseError } from 'mongoose';
+import { Error as MongooseError, mongo } from 'mongoose';
 import { ChatError, invalidFields, tryAgain } from '../../../chat/errors.ts';
 import { redactText } from '../../../platform/redact.ts';
 import { Unstorable } from './storable.ts';

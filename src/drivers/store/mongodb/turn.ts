@@ -141,7 +141,10 @@ export class Turn {
   }
 
   decision(): { readonly changed: Changed; readonly pending: Pending } {
-    const standings = [...this.#standings.values()].map((it) => ({ ...it, was: this.#read.get(it.user)?.turn ?? null }));
+    const standings = [...this.#standings.values()].map((it) => ({
+      ...it,
+      was: this.#read.get(it.user)?.turn ?? null,
+    }));
     const pending = { at: Date.now(), standings, changes: [...this.#changes.values()], rev: this.#rev };
     return { changed: this.#changed, pending };
   }

@@ -10,7 +10,7 @@ import { GuardedDatabase } from './guarded-database.ts';
  * - Images are apart, so that no page of history touches their bytes.
  * - What makes a message unique begins with its `client_id`: those that grow with time, as the clients of this project
  *   make them, lie side by side whatever their rooms and senders. In the order (room, owner, client_id) a commit wrote a
- *   page per sender, two thirds of all its bytes. For random ids the orders are alike.
+ *   page per sender, more than half of all its bytes. For random ids the orders are alike.
  * - Messages are in the order of their coming, with (room, seq) beside them. A table that is itself in the order of
  *   (room, seq) was tried: its pages split in the middle all the time, which wrote a quarter more bytes.
  * - Rows are in the order of their key: `members` by joining, `commands` by arrival.
