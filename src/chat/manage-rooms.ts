@@ -113,11 +113,7 @@ export interface RoomPage {
 }
 
 /** The caller's own rooms first, then the rest one may see; each part by name. */
-export async function listRooms(
-  chat: Chat,
-  caller: Account,
-  query: RoomListQuery,
-): Promise<RoomPage> {
+export async function listRooms(chat: Chat, caller: Account, query: RoomListQuery): Promise<RoomPage> {
   assertChatRole(caller);
   const limit = Math.min(query.limit ?? LIST_DEFAULT, LIST_MAX);
   const start = query.cursor === undefined ? undefined : decodeCursor(query.cursor);

@@ -62,16 +62,12 @@ export function createMetrics() {
   };
 }
 
-/** Adds the commits of a store that this process writes. */
-export function countStore(
+/** Counters whose values are kept elsewhere: `[name, help, field]` rows, read when somebody asks for the metrics. */
+function mirror<F extends string>(
   registry: Registry,
-  stats: () => { readonly batches: number; readonly writes: number; readonly failures: number },
+  rows: readonly (readonly [name: string, help: string, field: F])[],
+  read: () => Readonly<Record<F, number>>,
 ): void {
-  const rows = [
-    ['parley_store_batches_total', 'Commits of the store', 'batches'],
-    ['parley_store_writes_total', 'Writes in those commits', 'writes'],
-    ['parley_store_failures_total', 'Commits that failed', 'failures'],
-  ] as const;
   for (const [name, help, field] of rows) {
     new Counter({
       name,
@@ -79,11 +75,41 @@ export function countStore(
       registers: [registry],
       collect() {
         this.reset();
-        this.inc(stats()[field]);
+        this.inc(read()[field]);
       },
     });
   }
 }
+
+/** Adds the commits of a store that this process writes. */
+export const countStore = (registry: Registry, read: () => Record<'batches' | 'writes' | 'failures', number>): void =>
+  mirror(
+    registry,
+    [
+      ['parley_store_batches_total', 'Commits of the store', 'batches'],
+      ['parley_store_writes_total', 'Writes in those commits', 'writes'],
+      ['parley_store_failures_total', 'Commits that failed', 'failures'],
+    ],
+    read,
+  );
+
+/** Adds what went over a bus that is not the cluster's own. */
+export const countBus = (registry: Registry, read: () => Record<'published' | 'heard' | 'lost', number>): void =>
+  mirror(
+    registry,
+    [
+      ['parley_bus_published_total', 'Events that Redis has taken', 'published'],
+      ['parley_bus_heard_total', 'Events of other nodes that were heard', 'heard'],
+      ['parley_bus_lost_total', 'Events that Redis did not take, or perhaps not', 'lost'],
+    ],
+    read,
+  );
+
+/** Adds the workers that died and were replaced. */
+export const countDeaths = (registry: Registry, read: () => number): void =>
+  mirror(registry, [['parley_worker_deaths_total', 'Workers that died and were replaced', 'deaths']], () => ({
+    deaths: read(),
+  }));
 
 /** Whether each part that may be elsewhere is here (1) or not (0); of several workers, what the worst one sees. */
 export function watchParts(registry: Registry, parts: Readonly<Record<string, () => Reach>>): void {

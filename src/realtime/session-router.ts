@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import {
   Agent,
+  type ClientRequest,
   createServer,
   request as httpRequest,
   type IncomingMessage,
@@ -42,6 +43,7 @@ export class SessionRouter {
   readonly #options: SessionRouterOptions;
   readonly #agents = new Map<string, Agent>();
   #inner: Server | undefined;
+  readonly #passedOn = new Map<ServerResponse, ClientRequest>();
 
   constructor(options: SessionRouterOptions) {
     this.#options = options;
@@ -73,6 +75,21 @@ export class SessionRouter {
       // `exclusive`: the cluster module would share the socket among the workers.
       inner.listen({ path: this.#options.socketPath(this.#options.worker), exclusive: true }, resolve);
     });
+  }
+
+  /**
+   * Ends what is under way for other workers' sessions, so that no answer is lost unnoticed: browsers and proxies ask
+   * again by themselves when a kept connection breaks, and the second poll would hide what the first had brought. So an
+   * answer that has begun is brought to its end, and a poll that still waits is refused; its client starts anew.
+   */
+  async drain(): Promise<void> {
+    await Promise.all(
+      [...this.#passedOn].map(([response, passed]) => {
+        const closed = new Promise((resolve) => response.once('close', resolve));
+        if (!response.headersSent) passed.destroy();
+        return closed;
+      }),
+    );
   }
 
   close(): void {
@@ -120,7 +137,9 @@ export class SessionRouter {
       if (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED') this.#agents.delete(owner); // it is gone for good
       this.#options.log.debug('a poll of another worker broke off', { owner, code: cause.code });
     });
+    this.#passedOn.set(response, passed);
     response.on('close', () => {
+      this.#passedOn.delete(response);
       if (!response.writableFinished) passed.destroy();
     });
     request.pipe(passed);

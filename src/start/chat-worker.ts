@@ -11,7 +11,7 @@ import type { Config } from '../config/parse-config.ts';
 import { createApi } from '../http/create-api.ts';
 import { Link } from '../platform/link.ts';
 import type { Logger } from '../platform/logger.ts';
-import { countStore, createMetrics, watchParts } from '../platform/metrics.ts';
+import { countBus, countStore, createMetrics, watchParts } from '../platform/metrics.ts';
 import type { Resources } from '../platform/resources.ts';
 import { openRealtime } from '../realtime/open-realtime.ts';
 import { SessionRouter, takeOver } from '../realtime/session-router.ts';
@@ -99,6 +99,7 @@ export async function startChatWorker(
 
   const parts = { store: opened.reach, bus: fanout.reach, broker: queues.reach, accounts: accountsReach };
   if (opened.stats) countStore(metrics.registry, opened.stats);
+  countBus(metrics.registry, fanout.counts ?? (() => ({ published: 0, heard: 0, lost: 0 })));
   watchParts(metrics.registry, parts);
   link.handle(TOPICS.ownMetrics, () => metrics.registry.getMetricsAsJSON());
   let draining = false;
@@ -206,11 +207,14 @@ export async function startChatWorker(
       // Kept-alive connections have the rest of the window to hear that their next answer is the last.
       await waitUntil(() => connections.size === 0, windowEndsAt);
       await waitUntil(() => unanswered() === 0, graceEndsAt);
+      await Promise.race([router.drain(), sleep(ROUTED_MS)]);
       server.closeIdleConnections();
     },
   };
 }
 
+/** For the last answers to polls of other workers, which are on their way already. */
+const ROUTED_MS = 300;
 /** Kept free at the end of the grace for closing everything. */
 const CLOSE_MS = 500;
 const POLL_MS = 20;

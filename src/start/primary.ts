@@ -9,7 +9,7 @@ import { ClusterPresenceTable } from '../drivers/presence/cluster/cluster-presen
 import { SqliteWriter } from '../drivers/store/sqlite/sqlite-writer.ts';
 import type { Write } from '../drivers/store/sqlite/write-operations.ts';
 import type { Logger } from '../platform/logger.ts';
-import { countStore } from '../platform/metrics.ts';
+import { countDeaths, countStore } from '../platform/metrics.ts';
 import type { Resources } from '../platform/resources.ts';
 import { refuseUpgrade, stopReading } from '../realtime/session-router.ts';
 import { choosePort } from './choose-port.ts';
@@ -46,6 +46,8 @@ export async function startPrimary(
   const presence = new ClusterPresenceTable();
   const limits = new ClusterLimitsTable(systemClock);
   const jobs = new LocalQueue(systemClock, log);
+
+  countDeaths(metrics, () => pool.deaths);
 
   const port = await choosePort(config.http.interface, config.http.port);
   let state: ClusterState = { complete: false, storeAway: false, restartWanted: false };

@@ -44,6 +44,8 @@ export class WorkerPool {
   readonly #options: PoolOptions;
   readonly #workers = new Set<PooledWorker>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** Workers that died without being told to. */
+  deaths = 0;
   #failures = 0;
   #stopping = false;
   #rolling: Promise<void> | undefined;
@@ -151,6 +153,7 @@ export class WorkerPool {
       link.close();
       onGone(it);
       if (it.stopping || this.#stopping) return;
+      this.deaths += 1;
       const livedMs = performance.now() - startedAt;
       log.error('a worker died and is replaced', {
         pid: worker.process.pid,

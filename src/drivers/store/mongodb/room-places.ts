@@ -18,7 +18,7 @@ const MAX_PLACES = 20_000;
  */
 const REMEMBERED_MS = 10 * 60_000;
 /** The room's own mark of its head is raised when it is so far behind. */
-const HEAD_STEP = 64;
+const HEAD_STEP = 512;
 
 /** Rooms by id, with where their logs stand. Reads of the same room's head that come together are one. */
 export class RoomPlaces {
@@ -92,7 +92,7 @@ export const crossesStep = (from: number, to: number): boolean =>
 
 /** Nobody waits for it, and it may get lost: a mark that is too low costs a longer look for the head. */
 export async function raiseHeadMark({ models, op }: Database, key: RoomKey, head: number): Promise<void> {
-  await op(models.rooms.updateOne({ _id: key }, { $max: { head } }));
+  await op(models.rooms.updateOne({ _id: key }, { $max: { head } }, { writeConcern: { w: 1 } }).exec());
 }
 
 export async function findRoom({ models, op }: Database, id: string): Promise<RoomDocument | undefined> {
