@@ -16,9 +16,10 @@ const PARTS = {
   bots: ['chat', 'platform', 'wire'],
   gateways: ['chat', 'platform', 'wire'],
   sdk: ['wire'],
+  archive: ['chat', 'wire'],
   verify: [],
   web: ['sdk', 'wire'],
-  start: ['http', 'realtime', 'bots', 'gateways', 'drivers', 'config', 'chat', 'platform', 'wire'],
+  start: ['archive', 'http', 'realtime', 'bots', 'gateways', 'drivers', 'config', 'chat', 'platform', 'wire'],
 };
 
 const known = Object.entries(PARTS).map(([part, others]) => ({

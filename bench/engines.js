@@ -53,11 +53,15 @@ try {
   }
   console.table(rows);
 
-  const appends = await measureMongodbAppends({ uri: databaseAt('bench-appends'), seconds, inFlight: 64 });
-  console.log(
-    `Acknowledged appends, 64 in flight: ${Math.round(appends.store)}/s; one insertOne per message: ` +
-      `${Math.round(appends.plain)}/s; ratio ${(appends.store / appends.plain).toFixed(1)}\n`,
-  );
+  for (const rooms of [1, 16]) {
+    const uri = databaseAt(`bench-appends-${rooms}`);
+    const { store, plain } = await measureMongodbAppends({ uri, seconds, inFlight: 64, rooms });
+    console.log(
+      `Acknowledged appends, 64 in flight in ${rooms} rooms: ${Math.round(store)}/s; one insertOne per message: ` +
+        `${Math.round(plain)}/s; ratio ${(store / plain).toFixed(1)}`,
+    );
+  }
+  console.log();
 
   console.log('20 members on one worker, 100 messages a second: what each other worker spends');
   const idle = [];

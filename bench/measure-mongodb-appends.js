@@ -3,7 +3,6 @@ import mongoose from 'mongoose';
 import { newId } from '../dist/chat/new-id.js';
 import { MongoStore } from '../dist/drivers/store/mongodb/mongo-store.js';
 
-const ROOMS = 4;
 const TEXT = 'A line of chat of about eighty characters, as people write them all day long.';
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -23,23 +22,23 @@ async function perSecond(seconds, inFlight, append) {
 }
 
 /** The store against one `insertOne` per message under the same write concern and indexes, one after the other. */
-export async function measureMongodbAppends({ uri, seconds, inFlight }) {
+export async function measureMongodbAppends({ uri, seconds, inFlight, rooms: count }) {
   const store = MongoStore.open({ uri, log: quiet });
   const plain = await mongoose.createConnection(uri, { retryWrites: false }).asPromise();
   try {
     while (store.reach !== 'here') await new Promise((resolve) => setTimeout(resolve, 20));
     const rooms = [];
-    for (let i = 0; i < ROOMS; i += 1) {
+    for (let i = 0; i < count; i += 1) {
       const id = randomUUID();
       const createdAt = new Date().toISOString();
       const room = { id, name: id, nameKey: id, topic: '', visibility: 'public', epoch: 'bench', createdAt };
-      rooms.push((await store.createRoom(room, { user: 'bench', name: 'bench' }, ROOMS + 1)).id);
+      rooms.push((await store.createRoom(room, { user: 'bench', name: 'bench' }, count + 1)).id);
     }
     const draft = (n) => {
       const id = newId(Date.now());
       return {
         id,
-        chatroom: rooms[n % ROOMS],
+        chatroom: rooms[n % count],
         owner: 'bench',
         ownerName: 'bench',
         type: 1,

@@ -57,6 +57,8 @@ const STORY = {
     { line: 'POST /v1/chat/rooms/join/{id}' },
     { line: 'DELETE /v1/chat/rooms/leave/{id}' },
     { line: 'PUT /v1/chat/rooms/{id}/members/me' },
+    { line: 'DELETE /v1/chat/users/me/messages' },
+    { line: 'DELETE /v1/chat/users/{user}/messages' },
     { line: 'DELETE /v1/chat/rooms/{id}' },
   ],
   system: [

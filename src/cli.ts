@@ -1,8 +1,12 @@
 #!/usr/bin/env node
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { ConfigError } from './config/config-error.ts';
+import { backUpStore, restoreStore } from './start/back-up.ts';
 import { issueToken } from './start/issue-token.ts';
+import { exportStore, importStore } from './start/move-rooms.ts';
 import { printVerification } from './verify/print-verification.ts';
 import { verify } from './verify/verify.ts';
 
@@ -15,7 +19,17 @@ const USAGE = `Usage: parley <command>
 
   token --name NAME [--user ID] [--roles user,admin] [--type 1|2|3] [--days 30]
       prints a development token, signed with the key in DATA_DIR (embedded accounts only).
-      roles: user, admin, service, bot; type: 1 user, 2 service, 3 bot`;
+      roles: user, admin, service, bot; type: 1 user, 2 service, 3 bot
+
+  backup FILE
+      copies the embedded store to FILE, which must not exist, while the server runs
+  restore FILE
+      puts a back-up in the place of the embedded store; the server must be stopped. Clients load all rooms anew
+
+  export [--room ID]... > FILE
+      writes rooms with members, bans and messages as lines of JSON, while the server runs
+  import < FILE
+      adds exported rooms to the store. SQLite: the server must be stopped. Rooms that exist are refused`;
 
 /** sysexits: wrong use; and a configuration that is wrong. */
 const EX_USAGE = 64;
@@ -115,9 +129,38 @@ function parse<T>(read: () => T): T {
   }
 }
 
+function runBackUp([file, ...rest]: string[], verb: string, work: typeof backUpStore): void {
+  if (file === undefined || rest.length > 0) throw new UsageError(`usage: parley ${verb} FILE`);
+  const { rooms, messages } = work(process.env, file);
+  process.stderr.write(`${verb}: ${rooms} rooms with ${messages} messages\n`);
+}
+
+async function runExport(args: string[]): Promise<void> {
+  const { values } = parse(() => parseArgs({ args, options: { room: { type: 'string', multiple: true } } }));
+  const write = async (line: string): Promise<void> => {
+    if (!process.stdout.write(line)) await once(process.stdout, 'drain');
+  };
+  const { rooms, messages } = await exportStore(process.env, values.room, write);
+  process.stderr.write(`export: ${rooms} rooms with ${messages} messages\n`);
+}
+
+async function runImport(args: string[]): Promise<void> {
+  if (args.length > 0) throw new UsageError('usage: parley import < FILE');
+  const imported = { rooms: 0, messages: 0 };
+  try {
+    await importStore(process.env, createInterface({ input: process.stdin, crlfDelay: Infinity }), imported);
+  } finally {
+    process.stderr.write(`import: ${imported.rooms} rooms with ${imported.messages} messages\n`);
+  }
+}
+
 async function run([command, ...args]: string[]): Promise<void> {
   if (command === 'token') await printToken(args);
   else if (command === 'verify') await runVerify(args);
+  else if (command === 'backup') runBackUp(args, command, backUpStore);
+  else if (command === 'restore') runBackUp(args, command, restoreStore);
+  else if (command === 'export') await runExport(args);
+  else if (command === 'import') await runImport(args);
   else if (command === '--help' || command === 'help') process.stdout.write(`${USAGE}\n`);
   else throw new UsageError(USAGE);
 }

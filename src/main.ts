@@ -106,7 +106,10 @@ async function runWorker(worker: Worker): Promise<void> {
       .then((it) => it.drain())
       .then(
         () => closeAndExit(log, CLOSE_MS),
-        () => process.exit(1),
+        (cause: unknown) => {
+          log.error('this worker could not end in order', { cause });
+          process.exit(1);
+        },
       );
   });
   process.on('SIGTERM', stop);
@@ -124,6 +127,7 @@ async function runBotsAlone(): Promise<void> {
   });
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  process.on('SIGHUP', stop); // its supervisor starts it anew, and other bots go on meanwhile
   const ready = (): void => {
     process.stdout.write(`Parley bots consume ${config.broker.botQueue}\n`);
     process.send?.('ready'); // pm2's wait_ready

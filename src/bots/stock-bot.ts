@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { request } from 'undici';
 import type { Log } from '../chat/ports/log.ts';
+import { bodyText } from '../platform/body-text.ts';
 import type { Bot } from './bot.ts';
 
 /** Well below the silence after which the sender is told that nobody answered. */
@@ -48,12 +49,7 @@ async function fetchCsv(stockUrl: string, code: string): Promise<string> {
     body.destroy();
     throw new Error(`status ${statusCode}`);
   }
-  let text = '';
-  for await (const chunk of body.setEncoding('utf8')) {
-    text += String(chunk);
-    if (text.length > MAX_BYTES) throw new Error('the answer is too long');
-  }
-  return text;
+  return bodyText(body, MAX_BYTES);
 }
 
 /** The close of the row whose symbol is `code`, when it is a number: sources say `N/D` for codes they do not know. */

@@ -96,6 +96,7 @@ async function catchUpRoom(
   cursor: CatchUpCursor,
   limit: number,
   budget: Budget,
+  isSecondLook = false,
 ): Promise<CaughtUp> {
   const { room } = await readRoom(chat, caller, id);
   const from = Math.max(cursor.seq + 1, room.firstSeq);
@@ -104,6 +105,10 @@ async function catchUpRoom(
   // Nothing is read that could not be handed over: hundreds of rooms may come after the bytes ran out.
   const empty = from > to || budget.bytes <= 0;
   const messages = empty ? [] : await chat.store.messages(id, { from, to, order: 'asc', limit });
+  if (!empty && !isSecondLook && messages[0]?.seq !== from) {
+    // The beginning was trimmed since the room was read.
+    return catchUpRoom(chat, caller, id, cursor, limit, budget, true);
+  }
   const changes = changesWanted(cursor, room.rev)
     ? await chat.store.changedSince(id, cursor.rev ?? 0, CHANGED_MAX)
     : undefined;

@@ -39,7 +39,7 @@ export async function deleteMessage(chat: Chat, caller: Account, room: RoomId, i
   if (deleted) tellChanged(chat, deleted);
 }
 
-function tellChanged(chat: Chat, { id, chatroom, seq, rev = 0, message, deleted }: Message): void {
+export function tellChanged(chat: Chat, { id, chatroom, seq, rev = 0, message, deleted }: Message): void {
   const change = { id, chatroom, seq, rev, ...(deleted ? {} : { message }) };
   chat.hub.tellRoom(chatroom, { kind: 'changed', change });
 }

@@ -35,8 +35,8 @@ export async function postCommand(
 ): Promise<{ kind: 'command'; id: string; command: string; replayed: boolean }> {
   if (caller.type === 3) throw new ChatError('cannot_send', 'bots do not command bots');
   if (!chat.commands.has(word)) throw new ChatError('bot_unavailable', `no bot answers /${word}`);
-  const id = newId(chat.clock.now());
   const now = chat.clock.now();
+  const id = newId(now);
   const command: Command = {
     id,
     chatroom: view.room.id,

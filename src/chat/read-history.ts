@@ -87,7 +87,7 @@ async function readUp(chat: Chat, room: Room, from: number, limit: number, bytes
   if (from > room.headSeq) return { messages: [], hasMore: false };
   const read = await chat.store.messages(room.id, { from, to: from + limit - 1, order: 'asc', limit });
   const messages = cutToBytes(read, bytes);
-  return { messages, hasMore: (messages.at(-1)?.seq ?? room.headSeq) < room.headSeq };
+  return { messages, hasMore: (messages.at(-1)?.seq ?? from - 1) < room.headSeq };
 }
 
 async function readDown(chat: Chat, room: Room, to: number, limit: number, bytes: number): Promise<Found> {
@@ -113,15 +113,21 @@ async function readAround(chat: Chat, room: Room, seq: number, limit: number): P
 }
 
 export async function readMessage(chat: Chat, caller: Account, room: RoomId, id: MessageId): Promise<Message> {
-  await readRoom(chat, caller, room);
+  const view = await readRoom(chat, caller, room);
   const message = await chat.store.message(room, id);
-  if (!message) throw new ChatError('not_found', 'there is no such message in this room');
+  if (!message || isGivenUp(view.room, message)) {
+    throw new ChatError('not_found', 'there is no such message in this room');
+  }
   return message;
 }
 
+/** Retention has taken it, and the store may still have it. */
+const isGivenUp = ({ firstSeq }: Room, { seq }: Message): boolean => seq < firstSeq;
+
 export async function readImage(chat: Chat, caller: Account, room: RoomId, id: MessageId): Promise<Image> {
-  await readRoom(chat, caller, room);
-  const image = await chat.store.image(room, id);
+  const view = await readRoom(chat, caller, room);
+  const message = view.room.firstSeq > 1 ? await chat.store.message(room, id) : undefined;
+  const image = message && isGivenUp(view.room, message) ? undefined : await chat.store.image(room, id);
   if (!image) throw new ChatError('not_found', 'this message has no image');
   return image;
 }

@@ -119,7 +119,7 @@ export class RoomFeed {
   /** What the store says of this room: anything newer than what was delivered is fetched at once. */
   compare(head: Head): void {
     if (this.#closed) return;
-    this.#firstSeq = Math.max(this.#firstSeq, head.firstSeq);
+    this.#trim(head.firstSeq);
     if (head.headSeq > this.#head || head.rev > this.#rev) this.#repair();
   }
 
@@ -229,6 +229,15 @@ export class RoomFeed {
     }
   }
 
+  /** What retention has taken is not handed out any more. */
+  #trim(firstSeq: number): void {
+    this.#firstSeq = Math.max(this.#firstSeq, firstSeq);
+    for (let oldest = this.#tail[0]; oldest && oldest.seq < this.#firstSeq; oldest = this.#tail[0]) {
+      this.#tailBytes -= weightOf(oldest);
+      this.#tail.shift();
+    }
+  }
+
   #skipTo(seq: number): void {
     this.#head = seq;
     this.#tail = [];
@@ -267,7 +276,7 @@ export class RoomFeed {
     // The head is read first: whatever is below it is in the store when the windows are read.
     const head = await source.head(this.room);
     if (!head || this.#closed) return;
-    this.#firstSeq = Math.max(this.#firstSeq, head.firstSeq);
+    this.#trim(head.firstSeq);
     while (this.#head < head.headSeq && !this.#closed) {
       const from = this.#head + 1;
       const window = { from, to: from + TAIL_MESSAGES - 1, order: 'asc', limit: TAIL_MESSAGES } as const;

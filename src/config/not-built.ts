@@ -17,7 +17,6 @@ const NOT_BUILT: readonly NotBuilt[] = [
     names: ['KAFKA_BROKERS', 'KAFKA_TOPIC'],
     instead: 'the kafka drivers are not built yet; leave it out and use FANOUT=redis and BROKER=rabbitmq',
   },
-  { names: ['RETENTION_DAYS'], harmless: '0', instead: 'retention is not built yet; leave it out, nothing is trimmed' },
   {
     names: [
       'HA_MODE',

@@ -274,7 +274,6 @@ describe('parseConfig', () => {
     'POSTGRES_URL_FILE',
     'KAFKA_BROKERS',
     'KAFKA_TOPIC',
-    'RETENTION_DAYS',
     'HA_MODE',
     'HA_LEASE_MS',
     'HA_RENEW_MS',
@@ -537,9 +536,11 @@ describe('parseConfig', () => {
     });
   });
 
-  it('accepts RETENTION_DAYS=0 only, and variables of others', () => {
-    expect(problemsOf({ RETENTION_DAYS: '0', BOT_TOKEN_MODE: 'ticket', HOME: '/', AUTH_SERVR: 'x' })).toEqual([]);
-    expect(problemsOf({ RETENTION_DAYS: '30' })).toHaveLength(1);
+  it('reads RETENTION_DAYS, and lets variables of others be', () => {
+    expect(problemsOf({ BOT_TOKEN_MODE: 'ticket', HOME: '/', AUTH_SERVR: 'x' })).toEqual([]);
+    expect(parseConfig({}).retentionDays).toBe(0);
+    expect(parseConfig({ RETENTION_DAYS: '30' }).retentionDays).toBe(30);
+    expect(problemsOf({ RETENTION_DAYS: '-1' })).toHaveLength(1);
   });
 
   it.each([

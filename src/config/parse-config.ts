@@ -35,6 +35,8 @@ export interface Config {
     readonly format: (typeof VARIABLES.logFormat)['placeholder'];
   };
   readonly store: StoreConfig;
+  /** Messages are removed when they are older; 0: never. */
+  readonly retentionDays: number;
   readonly fanout: FanoutConfig;
   readonly broker: BrokerConfig;
   readonly accounts: AccountsConfig;
@@ -185,6 +187,7 @@ function compose(take: Take, stage: Stage, problems: string[]): Config {
     },
     log: { level: take(VARIABLES.log), format: take(VARIABLES.logFormat) },
     store: composeStore(take, stage, dir),
+    retentionDays: take(VARIABLES.retentionDays),
     fanout: composeFanout(take, stage, problems),
     broker: composeBroker(take, stage, problems),
     accounts: composeAccounts(take, stage, dir, problems),

@@ -61,6 +61,9 @@ export const VARIABLES = {
     fallbackWords: '`mongodb://127.0.0.1:27017/chat_srv`',
     doc: 'Database of the `mongodb` store',
   }),
+  retentionDays: variable('RETENTION_DAYS', is.int(0, 36_500), '0', {
+    doc: 'Messages that are older are removed, bit by bit; 0 keeps all',
+  }),
   fanout: optional('FANOUT', is.driver(['cluster', 'redis'], ['postgres', 'kafka']), {
     fallbackWords: '`cluster` in dev; `redis` in production or when REDIS_SERVER or REDIS_URL is set',
     doc: 'How workers hear of one another and share presence and limits. `cluster` is one machine only',

@@ -33,7 +33,7 @@ describe('Resources', () => {
     expect(failure).toBeInstanceOf(AggregateError);
     const errors: Error[] = failure instanceof AggregateError ? failure.errors : [];
     expect(errors.map((it) => it.message)).toEqual(['closing http', 'closing jobs', 'closing bus']);
-    expect(errors[0]?.cause).toEqual(new Error('not done after 20 ms'));
+    expect(errors[0]?.cause).toEqual(new Error('not done within 20 ms'));
     expect(errors[2]?.cause).toBe(broken);
   });
 

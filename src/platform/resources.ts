@@ -1,3 +1,5 @@
+import { within } from './within.ts';
+
 interface Held {
   readonly name: string;
   readonly close: () => unknown;
@@ -56,22 +58,10 @@ export class Resources {
     for (let it = this.#held.pop(); it; it = this.#held.pop()) {
       const { name, close } = it;
       try {
-        await withDeadline(close, this.#phaseMs);
+        await within(this.#phaseMs, (async () => close())());
       } catch (cause) {
         this.#failed.push(new Error(`closing ${name}`, { cause }));
       }
     }
-  }
-}
-
-async function withDeadline(run: () => unknown, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done after ${ms} ms`)), ms);
-  });
-  try {
-    await Promise.race([run(), late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

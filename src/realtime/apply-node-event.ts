@@ -8,6 +8,7 @@ import { closeConnection } from './close-connection.ts';
 import type { Sessions } from './sessions.ts';
 import { members, readers, user } from './socket-rooms.ts';
 import type { ChatNamespace } from './socket-types.ts';
+import type { StatusWriter } from './status-writer.ts';
 
 type EventOf<K extends NodeEvent['kind']> = Extract<NodeEvent, { kind: K }>;
 
@@ -16,6 +17,7 @@ export interface NodeEventPorts {
   readonly namespace: ChatNamespace;
   readonly sessions: Sessions;
   readonly tokens: TokenWatch;
+  readonly statuses: StatusWriter;
 }
 
 /** What an event that every node hears means for the sockets of this one. */
@@ -37,12 +39,9 @@ export function applyNodeEvent(ports: NodeEventPorts, event: NodeEvent): void {
     case 'deleted':
       applyDeleted(ports, event.room);
       return;
-    case 'status': {
-      // Rooms are shared with many: a socket in several of them hears it once.
-      if (event.rooms.length === 0) return;
-      namespace.to(event.rooms.map(members)).emit('status', { user: event.user, status: event.status });
+    case 'status':
+      ports.statuses.write(event.user, event.status, event.rooms);
       return;
-    }
     case 'failure': {
       const { error, title } = ERRORS.bot_unavailable;
       const failure = { event: event.event, error, code: 'bot_unavailable', detail: title, id: event.id };

@@ -22,6 +22,7 @@ import { sessionId } from './session-router.ts';
 import { Sessions } from './sessions.ts';
 import * as rooms from './socket-rooms.ts';
 import type { ChatNamespace, ChatServer, ChatSocket, Connection } from './socket-types.ts';
+import { StatusWriter } from './status-writer.ts';
 import { turnAway } from './turn-away.ts';
 import { UnreadGuard, type UnreadLimits } from './unread-guard.ts';
 
@@ -95,11 +96,12 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
   const sessions = new Sessions(chat);
   const tokens = new TokenWatch(chat, options.revalidateMs);
   const writer = new RoomWriter(namespace, observe.delivered);
+  const statuses = new StatusWriter(namespace);
   const context: EventContext = { chat, typing: new Typing(chat), renewToken, flush: () => writer.flush() };
 
   chat.hub.listen({
     onRoom: (room, event) => writer.write(room, event),
-    onNode: (event) => applyNodeEvent({ chat, namespace, sessions, tokens }, event),
+    onNode: (event) => applyNodeEvent({ chat, namespace, sessions, tokens, statuses }, event),
   });
   chat.hub.onSuspect(
     oneAtATime(
@@ -109,7 +111,7 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
     ),
   );
   chat.presence.onGone((users) => {
-    for (const user of users) void tellGone(chat, namespace, user);
+    for (const user of users) void tellGone(chat, statuses, user);
   });
 
   const opened = new WeakMap<ChatSocket, OpenedSession>();
@@ -220,8 +222,10 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
       }
     },
     close() {
+      admission.close();
       guard.close();
       writer.close();
+      statuses.close();
       io.engine.close();
     },
   };
@@ -247,10 +251,9 @@ function guardRootNamespace(io: ChatServer, connectMs: number, hasSeat: (conn: C
 }
 
 /** A node died, and these users had no other: every remaining node tells its own clients. */
-async function tellGone(chat: Chat, namespace: ChatNamespace, user: string): Promise<void> {
+async function tellGone(chat: Chat, statuses: StatusWriter, user: string): Promise<void> {
   try {
-    const shared = await chat.store.roomIdsOf(user);
-    if (shared.length > 0) namespace.to(shared.map(rooms.members)).emit('status', { user, status: 2 });
+    statuses.write(user, 2, await chat.store.roomIdsOf(user));
   } catch (cause) {
     chat.log.warn('a lost user could not be told offline', { user, cause });
   }

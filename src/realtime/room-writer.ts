@@ -1,8 +1,9 @@
 import type { RoomId } from '../chat/model.ts';
 import type { RoomEvent } from '../chat/ports/bus.ts';
 import type { PushOf } from '../wire/socket.ts';
+import { type Encoded, handFrames, joinFrames } from './hand-frames.ts';
 import { members, readers, user } from './socket-rooms.ts';
-import type { ChatNamespace, ChatSocket } from './socket-types.ts';
+import type { ChatNamespace } from './socket-types.ts';
 import { wsTextFrame } from './ws-text-frame.ts';
 
 /**
@@ -19,13 +20,6 @@ const SWEEP_MS = 30_000;
 
 type LogEvent = 'message' | 'message:updated' | 'message:deleted';
 
-/** One event of a room's log, encoded once for all who get it. */
-interface Encoded {
-  /** For those who still poll. */
-  readonly emit: (socket: ChatSocket) => void;
-  readonly frame: Buffer;
-}
-
 interface RoomWindow {
   pending: Encoded[];
   bytes: number;
@@ -40,12 +34,7 @@ interface RoomWindow {
  *
  * The log's events take a short way. Each is encoded once, as the WebSocket frame of its Socket.IO packet; the frames of
  * a window are joined, and each member's connection is handed that one buffer: one system call per member and window,
- * where Socket.IO makes one per member and message. Engine.IO takes such a buffer beside a packet (`wsPreEncodedFrame`,
- * as Socket.IO's own adapter uses it) and sends only the first of an array: hence exactly one. A connection that still
- * polls gets ordinary packets; one that has upgraded never goes back, so what is written stays right. Both ways end in
- * the same queue of the connection: order holds across them.
- *
- * The path rests on parts of engine.io and ws that are not public: a test fails when they change.
+ * where Socket.IO makes one per member and message ({@link handFrames}).
  */
 export class RoomWriter {
   readonly #namespace: ChatNamespace;
@@ -154,15 +143,10 @@ export class RoomWriter {
     // Who reads along and then joins is in both for a moment.
     const ids = new Set(adapter.rooms.get(members(room)));
     for (const id of adapter.rooms.get(readers(room)) ?? []) ids.add(id);
-    const [only] = pending;
-    const joined = pending.length === 1 && only ? only.frame : Buffer.concat(pending.map((it) => it.frame));
-    const options = { compress: false, wsPreEncodedFrame: [joined] };
+    const joined = joinFrames(pending);
     for (const id of ids) {
       const socket = sockets.get(id);
-      if (!socket) continue;
-      // The text is never sent: the frame goes in its place.
-      if (socket.conn.transport.name === 'websocket') socket.conn.write('', options);
-      else for (const { emit } of pending) emit(socket);
+      if (socket) handFrames(socket, pending, joined);
     }
     this.#delivered(ids.size * pending.length);
     return ids.size;

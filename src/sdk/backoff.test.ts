@@ -1,13 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
-import { afterMs, backoffMs } from './backoff.ts';
+import { afterMs, backoffMs, reconnectMs } from './backoff.ts';
 
 const waits = { minMs: 100, maxMs: 1000 };
 
 describe('backoffMs', () => {
   it('doubles, half to one and a half times, up to the longest', () => {
     expect([0, 1, 2, 3].map((it) => backoffMs(it, waits, () => 0))).toEqual([50, 100, 200, 400]);
-    expect([0, 1, 2, 3, 4, 99].map((it) => backoffMs(it, waits, () => 0.5))).toEqual([100, 200, 400, 800, 1000, 1000]);
+    expect([0, 1, 2].map((it) => backoffMs(it, waits, () => 0.5))).toEqual([100, 200, 400]);
     expect([0, 9].map((it) => backoffMs(it, waits, () => 0.999))).toEqual([150, 1000]);
+  });
+
+  it('is spread at the longest, too', () => {
+    expect([0, 0.25, 0.5, 0.75].map((it) => backoffMs(99, waits, () => it))).toEqual([500, 625, 750, 875]);
   });
 });
 
@@ -17,3 +21,50 @@ describe('afterMs', () => {
     expect(afterMs(0)).toBe(0);
   });
 });
+
+describe('a thousand clients that lose the same server in the same instant', () => {
+  const CLIENTS = 1000;
+  const backoff = { minMs: 500, maxMs: 5000 };
+  const SLOT_MS = 100;
+
+  /** The most arrivals in any slot. */
+  const crowd = (arrivals: readonly number[]): number => {
+    const slots = new Map<number, number>();
+    for (const at of arrivals) {
+      const slot = Math.floor(at / SLOT_MS);
+      slots.set(slot, (slots.get(slot) ?? 0) + 1);
+    }
+    return Math.max(...slots.values());
+  };
+
+  it('come back spread, not before they were asked to', () => {
+    const random = randomOf(1);
+    const arrivals = Array.from({ length: CLIENTS }, () => reconnectMs(0, backoff, afterMs(1000, random), random));
+    expect(Math.min(...arrivals)).toBeGreaterThanOrEqual(1000);
+    expect(crowd(arrivals)).toBeLessThan(CLIENTS / 4);
+  });
+
+  it.each([0, 400, 3000, 20_000, 60_000])('come back spread when it is away for %s ms', (awayMs) => {
+    const random = randomOf(2);
+    const arrivals = Array.from({ length: CLIENTS }, () => {
+      let at = 0;
+      for (let attempt = 0; attempt === 0 || at < awayMs; attempt += 1) {
+        at += reconnectMs(attempt, backoff, 0, random);
+      }
+      return at;
+    });
+    expect(crowd(arrivals)).toBeLessThan(CLIENTS / 3);
+    expect(Math.max(...arrivals)).toBeLessThanOrEqual(awayMs + backoff.maxMs);
+  });
+});
+
+/** Mulberry32: repeatable. */
+function randomOf(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}

@@ -4,13 +4,25 @@ export interface Backoff {
   readonly maxMs: number;
 }
 
-/** Half to one and a half times `ms`: many clients that lost the same server do not come back in the same instant. */
-export const jittered = (ms: number, random: () => number = Math.random): number => Math.round(ms * (0.5 + random()));
-
-/** The wait before attempt `attempt` (0 is the first repetition): doubling, bounded by `maxMs`, jittered. */
-export const backoffMs = (attempt: number, { minMs, maxMs }: Backoff, random: () => number = Math.random): number =>
-  Math.min(maxMs, jittered(Math.min(maxMs, minMs * 2 ** Math.min(attempt, 30)), random));
+/**
+ * The wait before attempt `attempt` (0 is the first repetition): doubling, bounded by `maxMs`, and anywhere from half to
+ * one and a half times of that, so that many clients that lost the same server do not come back in the same instant.
+ * Where `maxMs` cuts the range it is chosen from the rest: those beyond it would all come at once.
+ */
+export function backoffMs(attempt: number, { minMs, maxMs }: Backoff, random: () => number = Math.random): number {
+  const ms = Math.min(maxMs, minMs * 2 ** Math.min(attempt, 30));
+  const [least, most] = [ms / 2, Math.min(maxMs, ms * 1.5)];
+  return Math.round(least + random() * (most - least));
+}
 
 /** Not before what the server asked for, and spread over half of that again. */
 export const afterMs = (askedMs: number, random: () => number = Math.random): number =>
   Math.ceil(askedMs * (1 + random() / 2));
+
+/** The wait of a client that lost its connection: its own, but not before what it was asked for, in milliseconds from now. */
+export const reconnectMs = (
+  attempt: number,
+  backoff: Backoff,
+  askedMs: number,
+  random: () => number = Math.random,
+): number => Math.max(backoffMs(attempt, backoff, random), askedMs);

@@ -9,7 +9,7 @@ import type {
   PushOf,
   ServerEvent,
 } from '../wire/socket.ts';
-import { afterMs, type Backoff, backoffMs } from './backoff.ts';
+import { afterMs, type Backoff, backoffMs, reconnectMs } from './backoff.ts';
 import { Listeners } from './listeners.ts';
 import { clientClosed, notConnected, ParleyError, refused, tokenRefused, unanswered } from './parley-error.ts';
 
@@ -332,7 +332,7 @@ export class Connection {
     if (this.#state !== 'online' && this.#state !== 'connecting') return;
     const held = this.#state === 'online' && Date.now() - this.#onlineSince > SETTLED_MS;
     if (held) this.#attempt = 0;
-    const waitMs = Math.max(backoffMs(this.#attempt, this.#backoff), this.#notBefore - Date.now());
+    const waitMs = reconnectMs(this.#attempt, this.#backoff, this.#notBefore - Date.now());
     this.#attempt += 1;
     this.#why = error;
     this.#generation += 1;

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Chat } from '../chat/chat.ts';
 import { Hub } from '../chat/hub.ts';
@@ -15,6 +16,7 @@ import { countBus, countStore, createMetrics, watchParts } from '../platform/met
 import type { Resources } from '../platform/resources.ts';
 import { openRealtime } from '../realtime/open-realtime.ts';
 import { SessionRouter, takeOver } from '../realtime/session-router.ts';
+import { cleanUpWhenTold } from './clean-up-when-told.ts';
 import { type ClusterState, type Hello, isHandOver, TOPICS } from './cluster-state.ts';
 import { judgeReadiness } from './judge-readiness.ts';
 import { linkOptions } from './link-options.ts';
@@ -31,6 +33,8 @@ const HEADERS_MS = 10_000;
 const REQUEST_MS = 30_000;
 /** Longer than a proxy keeps its connections, so that the proxy closes first. */
 const KEEP_ALIVE_MS = 65_000;
+/** How long a followed room may not know that its beginning was trimmed. */
+const COMPARE_MS = 60_000;
 
 export interface ChatWorker {
   /** Ends within `SHUTDOWN_GRACE_MS`: clients are sent elsewhere, requests under way are answered. */
@@ -55,8 +59,11 @@ export async function startChatWorker(
     state = next;
   });
   const clock = systemClock;
+  // In front of the store, which tells of its coming to the hub below: nothing may be waited for between the two.
+  const { accounts, guests, reach: accountsReach } = await openAccounts(config.accounts, held, log);
   const opened = await openStore(config.store, {
     link,
+    clock,
     isWriterAway: () => state.storeAway,
     onBack: () => hub.suspect(),
     onRead: (read) => metrics.storeReads.inc({ read }),
@@ -65,7 +72,6 @@ export async function startChatWorker(
   });
   const { store } = opened;
   const fanout = openFanout(config.fanout, { link, instances: config.processes.instances, clock, held, log });
-  const { accounts, guests, reach: accountsReach } = await openAccounts(config.accounts, held, log);
   const hub: Hub = new Hub({
     bus: fanout.bus,
     store,
@@ -183,16 +189,20 @@ export async function startChatWorker(
   const unanswered = countUnanswered(server);
   const address = await listen(server, config.http.port, config.http.interface);
   held.own('server', server, (it) => it.closeAllConnections());
-  hub.onSuspect(
-    oneAtATime(
-      clock,
-      () => recoverCommands(chat),
-      (cause) => log.warn('open commands could not be taken up; trying again', { cause }),
-    ),
+  const recover = oneAtATime(
+    clock,
+    () => recoverCommands(chat),
+    (cause) => log.warn('open commands could not be taken up; trying again', { cause }),
   );
+  hub.onSuspect(recover);
+  const removeOld = cleanUpWhenTold({ store, clock, retentionDays: config.retentionDays }, log);
+  link.on(TOPICS.cleanUp, removeOld);
+  // Another worker may trim: followed rooms hear of it from the store.
+  const compare = (): void => hub.feeds.compareAll();
+  if (config.retentionDays > 0) held.own('trimmed rooms', setInterval(compare, COMPARE_MS), clearInterval);
   await queues.start(chat);
-  // A store that is away tells when it comes; whoever waits for it here would never listen.
-  if (opened.reach() === 'here') await recoverCommands(chat);
+  // A store that is away tells when it comes. Nobody waits for it here: it may go away at any moment.
+  if (opened.reach() === 'here') recover();
   link.tell(TOPICS.listening, { version, address: address.address, port: address.port } satisfies Hello);
 
   return {
@@ -218,8 +228,6 @@ const ROUTED_MS = 300;
 /** Kept free at the end of the grace for closing everything. */
 const CLOSE_MS = 500;
 const POLL_MS = 20;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function waitUntil(done: () => boolean, dueAt: number): Promise<void> {
   while (!done() && performance.now() < dueAt) await sleep(POLL_MS);

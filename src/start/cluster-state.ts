@@ -14,6 +14,8 @@ export const TOPICS = {
   state: 'cluster.state',
   /** primary → worker: finish and exit. */
   stop: 'cluster.stop',
+  /** primary → one worker: remove what is too old. */
+  cleanUp: 'cluster.cleanUp',
   /** worker → primary, told once: listens; the payload is its {@link Hello}. */
   listening: 'cluster.listening',
   /** worker → primary, a call: metrics of all processes as text. */

@@ -18,7 +18,7 @@ export interface OpenedAccounts {
   readonly reach: () => Reach;
 }
 
-export async function openAccounts(config: AccountsConfig, held: Resources, log?: Log): Promise<OpenedAccounts> {
+export async function openAccounts(config: AccountsConfig, held: Resources, log: Log): Promise<OpenedAccounts> {
   switch (config.kind) {
     case 'embedded': {
       const accounts = await EmbeddedAccounts.open(config.dir);
@@ -34,8 +34,7 @@ export async function openAccounts(config: AccountsConfig, held: Resources, log?
       return { accounts, reach: () => accounts.reach };
     }
     case 'jwt': {
-      const options = log === undefined ? config : { ...config, log };
-      const accounts = held.own('accounts', new JwtAccounts(options), (it) => it.close());
+      const accounts = held.own('accounts', new JwtAccounts({ ...config, log }), (it) => it.close());
       return { accounts, reach: () => accounts.reach };
     }
     default:

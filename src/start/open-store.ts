@@ -1,3 +1,4 @@
+import type { Clock } from '../chat/ports/clock.ts';
 import type { Log } from '../chat/ports/log.ts';
 import type { Store } from '../chat/ports/store.ts';
 import { shareReads } from '../chat/share-reads.ts';
@@ -27,6 +28,7 @@ export interface OpenedStore {
 
 interface StoreParts {
   readonly link: Link;
+  readonly clock: Clock;
   /** Whether the primary, which writes the embedded store, sees its disk fail. */
   readonly isWriterAway: () => boolean;
   /** The store has come (back): what was under way while it was away may be unfinished. */
@@ -40,7 +42,7 @@ interface StoreParts {
 /** The store as a worker uses it. */
 export async function openStore(config: StoreConfig, parts: StoreParts): Promise<OpenedStore> {
   const opened = await openDriver(config, parts);
-  return { ...opened, store: shareReads(countReads(opened.store, parts.onRead)) };
+  return { ...opened, store: shareReads(countReads(opened.store, parts.onRead), parts.clock) };
 }
 
 async function openDriver(config: StoreConfig, parts: StoreParts): Promise<OpenedStore> {

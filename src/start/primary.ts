@@ -24,6 +24,7 @@ export interface Primary {
 
 const METRICS_MS = 1000;
 const STORE_WATCH_MS = 500;
+const CLEAN_UP_MS = 5 * 60_000;
 
 /**
  * The main process: forks the workers, writes the embedded store and keeps what they share on one machine. It serves no client itself.
@@ -82,6 +83,7 @@ export async function startPrimary(
       const listening = pool.workers.filter((it) => it.listens).length;
       if (state.complete || listening < config.processes.instances) return;
       change({ complete: true });
+      cleanUp();
       const url = urlOf(hello.address, hello.port);
       writer?.lock.announce(url);
       onReady(url);
@@ -90,6 +92,10 @@ export async function startPrimary(
       for (const part of [relay, presence, jobs]) part.detach(it.link);
     },
   });
+
+  // One worker of this server at a time; several servers may come upon the same, which is as good as once.
+  const cleanUp = (): void => pool.workers.find((it) => it.listens && !it.stopping)?.link.tell(TOPICS.cleanUp, null);
+  held.own('clean-up', setInterval(cleanUp, CLEAN_UP_MS), clearInterval);
 
   const watch = (disk: SqliteWriter) => () => {
     const { away } = disk;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { io, type Socket } from 'socket.io-client';
 import type { Acked, Witness } from './check-log.ts';
 import { type CaughtUpPage, type LoggedMessage, RoomJournal } from './room-journal.ts';
@@ -15,8 +16,6 @@ interface Ack {
 
 const ACK_MS = 6000;
 const AGAIN_MS = 100;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * A client as anybody would write it with nothing but socket.io-client: it sends what was not acknowledged again under

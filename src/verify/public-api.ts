@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoggedMessage } from './room-journal.ts';
 
 const TIMEOUT_MS = 5000;
@@ -60,18 +61,19 @@ export class PublicApi {
         if (performance.now() > endsAt) throw new Error(`${method} ${path} got no answer`, { cause });
       });
       if (answer !== undefined) {
-        const text = await answer.text();
-        if (answer.ok) return (text === '' ? undefined : JSON.parse(text)) as T;
-        const isLater = answer.status === 429 || answer.status >= 500;
-        if (!isLater || performance.now() > endsAt) throw new Refused(`${method} ${path}`, answer.status, text);
+        const { status, text } = answer;
+        if (status < 300) return (text === '' ? undefined : JSON.parse(text)) as T;
+        const isLater = status === 429 || status >= 500;
+        if (!isLater || performance.now() > endsAt) throw new Refused(`${method} ${path}`, status, text);
       }
-      const waitMs = Number(answer?.headers.get('retry-after') ?? 0) * 1000;
-      await new Promise((resolve) => setTimeout(resolve, Math.max(waitMs, AGAIN_MS)));
+      const waitMs = Number(answer?.retryAfter ?? 0) * 1000;
+      await sleep(Math.max(waitMs, AGAIN_MS));
     }
   }
 
-  #attempt(method: string, path: string, token?: string, body?: unknown): Promise<Response> {
-    return fetch(this.url + path, {
+  /** The whole answer: of a server that dies there may be only the beginning. */
+  async #attempt(method: string, path: string, token?: string, body?: unknown) {
+    const answer = await fetch(this.url + path, {
       method,
       signal: AbortSignal.timeout(TIMEOUT_MS),
       headers: {
@@ -80,5 +82,6 @@ export class PublicApi {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
+    return { status: answer.status, retryAfter: answer.headers.get('retry-after'), text: await answer.text() };
   }
 }

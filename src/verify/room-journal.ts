@@ -6,8 +6,8 @@ export interface LoggedMessage {
   readonly clientId?: string | undefined;
 }
 
-export interface CaughtUpPage {
-  readonly messages: readonly LoggedMessage[];
+export interface CaughtUpPage<M extends LoggedMessage = LoggedMessage> {
+  readonly messages: readonly M[];
   readonly headSeq: number;
   readonly hasMore: boolean;
 }
@@ -44,7 +44,7 @@ export class RoomJournal<M extends LoggedMessage = LoggedMessage> {
     else this.#apply(message, 'live');
   }
 
-  caughtUp({ messages, headSeq, hasMore }: CaughtUpPage & { readonly messages: readonly M[] }): void {
+  caughtUp({ messages, headSeq, hasMore }: CaughtUpPage<M>): void {
     for (const message of messages) this.#apply(message, 'caughtUp');
     if (hasMore) return;
     if (this.cursor !== headSeq) {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { checkLog, type Findings } from './check-log.ts';
 import { LoadClient } from './load-client.ts';
 import { PublicApi } from './public-api.ts';
@@ -41,8 +42,6 @@ interface Quantiles {
 const SETTLE_MS = 30_000;
 const ONLINE_MS = 30_000;
 const TICK_MS = 1000;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function within(ms: number, isSo: () => boolean): Promise<boolean> {
   for (const endsAt = performance.now() + ms; !isSo(); await sleep(20)) {

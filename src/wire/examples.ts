@@ -82,6 +82,7 @@ export const EXAMPLES = {
     hasMore: true,
     limit: 50,
   },
+  erasure: { deleted: 42 },
   cursors,
   caughtUpRooms: { [ROOM]: caughtUp },
 } as const;

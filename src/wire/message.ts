@@ -94,6 +94,13 @@ export const page = z
   })
   .meta({ id: 'Page', examples: [EXAMPLES.page] });
 
+export const erasure = z
+  .object({
+    deleted: z.int().describe('How many messages this call has deleted'),
+    next: z.string().optional().describe('There is more to look through: call again with it as cursor'),
+  })
+  .meta({ id: 'Erasure', examples: [EXAMPLES.erasure] });
+
 const cursor = z.union([seq, z.object({ seq, rev: seq.optional() })]);
 /** Where the caller stands in each room: a seq, or seq and rev. */
 export const cursors = z

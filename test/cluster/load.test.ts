@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterAll, describe, it } from '@jest/globals';
 import { connect } from '../../src/sdk/client.ts';
+import type { Acked } from '../../src/verify/check-log.ts';
 import type { ChatClient } from '../support/chat-client.ts';
-import { type Acked, type CheckedClient, checkLogs } from '../support/check-logs.ts';
+import { type CheckedClient, checkLogs } from '../support/check-logs.ts';
 import { eventually } from '../support/eventually.ts';
 import { createGuest, createRoom, type Guest, joinRoom } from '../support/rest.ts';
 import { startSenders } from '../support/senders.ts';

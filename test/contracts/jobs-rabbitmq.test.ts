@@ -279,6 +279,25 @@ describe('queues at RabbitMQ', () => {
     });
   });
 
+  it('keep all that came under one id when all of it waits', async () => {
+    const chat = openChat();
+    let away = true;
+    const got: string[] = [];
+    const waited = new Set<string>();
+    await chat.replies(10, async ({ message }) => {
+      waited.add(message);
+      if (away) throw tryAgain('the store');
+      got.push(message);
+    });
+    await isHere(chat);
+    const texts = Array.from({ length: 10 }, (_, n) => `text ${n}`);
+    await Promise.all(texts.map((message) => queues.send(queues.queue, reply({ message }), { messageId: '1' })));
+    await eventually('all have waited', () => waited.size === texts.length);
+    away = false;
+    await eventually('all are taken', () => got.length === texts.length);
+    assert.deepEqual([...got].sort(), texts);
+  });
+
   describe('are', () => {
     const isQuorum = (queue: string) =>
       queues.declare(queue, {

@@ -174,6 +174,7 @@ describe('RedisPresence', () => {
     assert.equal(await admin.zcard(`${opened.key}:{presence}:nodes`), 1);
     const keys = await admin.keys('*');
     for (const key of keys) assert.ok((await admin.pttl(key)) > 0, `${key} goes by itself when nobody is left`);
+    assert.ok((await admin.pttl(`${opened.key}:{presence}:gone`)) > 60_000, 'who renews seldom hears of it, too');
     await admin.quit();
   }, 15_000);
 

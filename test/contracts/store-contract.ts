@@ -693,6 +693,117 @@ export function storeContract(driver: string, open: () => Promise<OpenStore>): v
       });
     });
 
+    describe('giving up and erasing', () => {
+      const fill = async (id: string, count: number) => {
+        const receipts = [];
+        for (let n = 1; n <= count; n++) receipts.push(await store.append(draft(id, { message: `${n}` })));
+        return receipts;
+      };
+
+      it('raises firstSeq and goes on behind the head', async () => {
+        const { id } = await room();
+        await fill(id, 5);
+        const other = await opened.another();
+        await store.trim(id, 4);
+        expect((await other.heads([id])).get(id)).toMatchObject({ firstSeq: 4, headSeq: 5 });
+        expect((await other.messages(id, { ...everything, from: 4 })).map(({ seq }) => seq)).toEqual([4, 5]);
+        await store.trim(id, 2);
+        expect((await store.viewRoom(id, 'ada'))?.room).toMatchObject({ firstSeq: 4, headSeq: 5 });
+        expect(await other.append(draft(id))).toMatchObject({ seq: 6 });
+      });
+
+      it('keeps the head of a room of which all is given up, whoever appends next', async () => {
+        const { id } = await room();
+        await fill(id, 3);
+        await store.trim(id, 1000);
+        const other = await opened.another();
+        expect((await other.heads([id])).get(id)).toMatchObject({ firstSeq: 4, headSeq: 3 });
+        expect(await other.append(draft(id))).toMatchObject({ seq: 4 });
+        expect(await (await opened.reopen()).append(draft(id))).toMatchObject({ seq: 5 });
+      });
+
+      it('knows the keys of what it keeps, and the marks and revs of the room', async () => {
+        const { id } = await room();
+        const [first] = await fill(id, 3);
+        const kept = draft(id);
+        await store.append(kept);
+        await store.deleteMessage(id, first?.id ?? '');
+        await store.markRead(id, 'ada', 2);
+        await store.trim(id, 4);
+        expect(await store.append(kept)).toMatchObject({ seq: 4, replayed: true });
+        expect(await store.readMark(id, 'ada')).toBe(2);
+        await store.editMessage(id, kept.id, 'edited', 1);
+        expect((await store.heads([id])).get(id)).toMatchObject({ rev: 2, headSeq: 4, firstSeq: 4 });
+        expect((await store.changedSince(id, 1, 10)).map(({ seq }) => seq)).toEqual([4]);
+      });
+
+      it('refuses to trim an unknown room', async () => {
+        await expect(store.trim('nowhere', 2)).rejects.toMatchObject({ code: 'invalid_chatroom' });
+      });
+
+      it('lists the ids of all rooms page by page', async () => {
+        const ids = [];
+        for (let n = 0; n < 7; n++) ids.push((await room({ visibility: n % 2 ? 'private' : 'public' })).id);
+        const found: string[] = [];
+        for (let page = await store.roomIds(3); page.length > 0; page = await store.roomIds(3, page.at(-1))) {
+          expect(page.length).toBeLessThanOrEqual(3);
+          found.push(...page);
+        }
+        expect(found.toSorted()).toEqual(ids.toSorted());
+      });
+
+      it('finds every message of a user and of nobody else, a few at a time', async () => {
+        const fillRoom = async () => {
+          const { id } = await room();
+          await store.addMember(id, asMember(bob), MANY);
+          const sent = ['ada', 'bo', 'bob"', 'bob', 'bob', 'bob'].map((owner) => store.append(draft(id, { owner })));
+          const receipts = await Promise.all(sent);
+          await store.putCommand(newCommand(id, { user: 'bob' }));
+          await store.removeMember(id, 'bob');
+          return receipts.slice(3).map((it) => it.id);
+        };
+        const own = (await Promise.all(Array.from({ length: 4 }, fillRoom))).flat();
+        const find = async (limit: number) => {
+          const found: { chatroom: string; id: string }[] = [];
+          let after: string | undefined;
+          do {
+            const page = await store.messagesOf('bob', limit, after);
+            expect(page.messages.length).toBeLessThanOrEqual(limit);
+            found.push(...page.messages);
+            after = page.next;
+          } while (after !== undefined);
+          return found;
+        };
+        for (const limit of [2, 5, 100])
+          expect((await find(limit)).map(({ id }) => id).toSorted()).toEqual(own.toSorted());
+        for (const { chatroom, id } of (await find(100)).slice(0, 4)) await store.deleteMessage(chatroom, id);
+        expect(await find(100)).toHaveLength(8);
+        expect(await store.messagesOf('nobody', 10)).toMatchObject({ messages: [] });
+      });
+
+      it('finds nothing of others by a cursor that was made up', async () => {
+        const { id } = await room();
+        await store.append(draft(id));
+        const { next } = await store.messagesOf('ada', 1);
+        for (const cursor of ['0', 'x', `${next} `, `${next?.split(' ')[0]} IA`]) {
+          const found = await store.messagesOf('bob', 10, cursor).catch(() => ({ messages: [] }));
+          expect(found.messages).toEqual([]);
+        }
+      });
+
+      it('removes old settled commands and no others', async () => {
+        const { id } = await room();
+        const [open, settled] = [newCommand(id), newCommand(id)];
+        for (const it of [open, settled]) await store.putCommand(it);
+        await store.giveUpCommand(settled.id);
+        expect(await store.dropCommands('2026-01-01T00:00:00.000Z', 10)).toBe(0);
+        expect(await store.dropCommands('2100-01-01T00:00:00.000Z', 10)).toBe(1);
+        expect(await store.command(settled.id)).toBeUndefined();
+        expect(await store.command(open.id)).toBeDefined();
+        expect(await store.dropCommands('2100-01-01T00:00:00.000Z', 10)).toBe(0);
+      });
+    });
+
     describe('commands', () => {
       it('keeps a command open until a bot answers', async () => {
         const { id } = await room();

@@ -104,10 +104,10 @@ describe('a token that ends', () => {
 
   it('is cut when it is revoked while its socket is let in', async () => {
     const { store } = test.chat;
-    const roomIdsOf = store.roomIdsOf.bind(store);
-    store.roomIdsOf = async (user) => {
-      test.elsewhere().onNode({ kind: 'revoked', user });
-      return roomIdsOf(user);
+    const listRooms = store.listRooms.bind(store);
+    store.listRooms = async (query) => {
+      test.elsewhere().onNode({ kind: 'revoked', user: 'ann' });
+      return listRooms(query);
     };
     const socket = test.open(test.addAccount('ann'));
     let gone = false;

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
-import type { Acked, CheckedClient } from './check-logs.ts';
+import type { Acked } from '../../src/verify/check-log.ts';
+import { type CaughtUpPage, RoomJournal } from '../../src/verify/room-journal.ts';
+import type { CheckedClient } from './check-logs.ts';
 import { eventually } from './eventually.ts';
 import type { StoredMessage } from './rest.ts';
-import { type CaughtUpPage, RoomJournal } from './room-journal.ts';
 
 export interface ChatClientOptions extends Partial<ManagerOptions & SocketOptions> {
   readonly name?: string;
@@ -28,6 +29,8 @@ export interface Push {
   readonly at: number;
 }
 
+type Page = CaughtUpPage<StoredMessage>;
+
 const ACK_MS = 6000;
 const SEND_MS = 45_000;
 const AGAIN_MS = 100;
@@ -49,7 +52,7 @@ export class ChatClient implements CheckedClient {
   /** When and why connections ended, but not by {@link close}. */
   readonly cuts: { at: number; node: string; reason: string }[] = [];
   readonly refusals: Error[] = [];
-  readonly #rooms = new Map<string, RoomJournal>();
+  readonly #rooms = new Map<string, RoomJournal<StoredMessage>>();
   #connections = 0;
   #closed = false;
 
@@ -88,7 +91,7 @@ export class ChatClient implements CheckedClient {
     return this.socket.connected ? this.socket.io.engine.transport.name : 'none';
   }
 
-  journalOf(room: string): RoomJournal {
+  journalOf(room: string): RoomJournal<StoredMessage> {
     const found = this.#rooms.get(room);
     if (!found) throw new Error(`${this.name} does not follow ${room}`);
     return found;
@@ -128,9 +131,9 @@ export class ChatClient implements CheckedClient {
 
   /** Joins (again) and keeps the room's log from its beginning. */
   async follow(room: string): Promise<this> {
-    const journal = new RoomJournal();
+    const journal = new RoomJournal<StoredMessage>();
     this.#rooms.set(room, journal);
-    const ack = await this.call<CaughtUpPage>('join', { chatroom: room, after: 0 });
+    const ack = await this.call<Page>('join', { chatroom: room, after: 0 });
     if (ack.error !== 0) throw new Error(`${this.name} cannot join: ${JSON.stringify(ack)}`);
     journal.caughtUp(ack);
     if (ack.hasMore) await this.#catchUp(this.#connections);
@@ -177,7 +180,7 @@ export class ChatClient implements CheckedClient {
     let behind = [...this.#rooms.keys()];
     while (behind.length > 0) {
       const rooms = Object.fromEntries(behind.map((it) => [it, this.journalOf(it).cursor]));
-      const ack = await this.call<{ rooms: Record<string, CaughtUpPage> }>('resume', { rooms }).catch(() => undefined);
+      const ack = await this.call<{ rooms: Record<string, Page> }>('resume', { rooms }).catch(() => undefined);
       if (connection !== this.#connections || !this.socket.connected) return; // the next connect begins anew
       if (ack?.error !== 0) {
         await sleep(AGAIN_MS);

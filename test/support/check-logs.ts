@@ -1,13 +1,7 @@
 import assert from 'node:assert/strict';
+import type { Acked } from '../../src/verify/check-log.ts';
 import { eventually } from './eventually.ts';
 import { readHistory, type StoredMessage } from './rest.ts';
-
-export interface Acked {
-  readonly room: string;
-  readonly clientId: string;
-  readonly id: string;
-  readonly seq: number;
-}
 
 /** What a client, whatever it is made of, shows of itself for the check. */
 export interface CheckedClient {

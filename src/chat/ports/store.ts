@@ -76,6 +76,13 @@ export interface Window {
   readonly limit: number;
 }
 
+/** Where messages of a user were found. */
+export interface Found {
+  readonly messages: readonly { readonly chatroom: RoomId; readonly id: MessageId }[];
+  /** Where to go on looking; absent when all was looked through. */
+  readonly next?: string;
+}
+
 export interface StoredReceipt extends Omit<Receipt, 'replayed' | 'seq'> {
   /** Absent for a command. */
   readonly seq?: number;
@@ -101,6 +108,8 @@ export interface Store {
 
   /** Ids of all rooms the user is a member of. */
   roomIdsOf(user: UserId): Promise<RoomId[]>;
+  /** Ids of all rooms in an order of the store's own, those after `after`. */
+  roomIds(limit: number, after?: RoomId): Promise<RoomId[]>;
   /** One read for many rooms; unknown rooms are absent. */
   heads(rooms: readonly RoomId[]): Promise<Map<RoomId, Head>>;
 
@@ -147,6 +156,18 @@ export interface Store {
   /** Messages edited or deleted after `rev`, by rev, the lowest first. */
   changedSince(room: RoomId, rev: number, limit: number): Promise<Message[]>;
 
+  /**
+   * Messages of `user` that are not deleted, whatever the rooms and the user's part in them: `limit` at most, and possibly
+   * none though there is a `next`, since a call looks only so far.
+   */
+  messagesOf(user: UserId, limit: number, after?: string): Promise<Found>;
+  /**
+   * Gives up the messages before `firstSeq`, with their images and their keys: the room's `firstSeq` rises to it, never
+   * above head + 1 and never back, and the head stays. What is given up may be found for some minutes more. One step: a
+   * caller who gives up many goes a few hundred at a time.
+   */
+  trim(room: RoomId, firstSeq: number): Promise<void>;
+
   /** Never goes back. Resolves with the mark in force. */
   markRead(room: RoomId, user: UserId, seq: number): Promise<number>;
   readMark(room: RoomId, user: UserId): Promise<number>;
@@ -161,6 +182,11 @@ export interface Store {
   openCommands(limit: number): Promise<Command[]>;
   /** True once: for the first to give up a command that nobody answered. */
   giveUpCommand(id: MessageId): Promise<boolean>;
+  /**
+   * Removes settled commands of before that time, `limit` at most, and resolves with how many. A store goes by when they
+   * came or by when they were settled.
+   */
+  dropCommands(before: string, limit: number): Promise<number>;
 
   /** Tokens of `subject` (`user:ID` or `token:SHA256HEX`) issued at or before `at` (ms) are refused from now on. */
   revoke(subject: string, at: number): Promise<void>;

@@ -1,18 +1,26 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { deleteMessage, editMessage } from '../../chat/change-message.ts';
+import { eraseMessages } from '../../chat/erase-messages.ts';
 import { invalidFields } from '../../chat/errors.ts';
 import { markRead } from '../../chat/mark-read.ts';
 import { postMessage } from '../../chat/post-message.ts';
 import { readHistory, readImage, readMessage } from '../../chat/read-history.ts';
-import { clientId, limitText, messageId, seq, seqText, visibleText } from '../../wire/fields.ts';
-import { commandReceipt, draft, message, page, receipt } from '../../wire/message.ts';
+import { clientId, limitText, messageId, seq, seqText, userId, visibleText } from '../../wire/fields.ts';
+import { commandReceipt, draft, erasure, message, page, receipt } from '../../wire/message.ts';
 import { tagKnown } from '../if-match.ts';
 import { ROOM, roomParams } from '../rooms/room-routes.ts';
 import { defineRoute, type Route } from '../route.ts';
 import { UPLOAD_POLICY } from '../security-headers.ts';
 
 const messageParams = roomParams.extend({ mid: messageId.describe('The message') });
+const erasureQuery = z.object({
+  cursor: z
+    .string()
+    .max(2048)
+    .meta({ description: '`next` of the call before', examples: ['5000'] })
+    .optional(),
+});
 const REPLAYED = { 'Idempotency-Replayed': 'true: nothing new was stored' };
 
 export const messageRoutes: readonly Route[] = [
@@ -159,6 +167,33 @@ export const messageRoutes: readonly Route[] = [
         headers: { ...cached, 'Content-Disposition': 'inline', 'Content-Security-Policy': UPLOAD_POLICY },
       };
     },
+  }),
+  defineRoute({
+    method: 'delete',
+    path: '/v1/chat/users/me/messages',
+    summary: 'Delete all messages of your own, in rooms you have left, too; call again while the answer has next',
+    auth: true,
+    query: erasureQuery,
+    responses: { 200: { description: 'Deleted so far', schema: erasure } },
+    errors: ['role_required'],
+    run: async ({ chat, caller }, { query }) => ({
+      status: 200,
+      body: await eraseMessages(chat, caller, caller.user, query.cursor),
+    }),
+  }),
+  defineRoute({
+    method: 'delete',
+    path: '/v1/chat/users/{user}/messages',
+    summary: 'Delete all messages of a user, as an admin; call again while the answer has next',
+    auth: true,
+    params: z.object({ user: userId.describe('The user') }),
+    query: erasureQuery,
+    responses: { 200: { description: 'Deleted so far', schema: erasure } },
+    errors: ['role_required'],
+    run: async ({ chat, caller }, { params, query }) => ({
+      status: 200,
+      body: await eraseMessages(chat, caller, params.user, query.cursor),
+    }),
   }),
   defineRoute({
     method: 'put',

@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto';
+import { randomUUID, webcrypto } from 'node:crypto';
 import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
 import { ChatError, invalidFields } from '../../../chat/errors.ts';
@@ -35,17 +35,20 @@ export type IssuedAccount = Account & { readonly token: string; readonly expires
  * everybody, so this is for development only. Nothing is cached, and every answer is fresh.
  */
 export class EmbeddedAccounts implements Accounts, GuestAccounts {
-  readonly #key: Uint8Array;
+  /** Imported once: with the bare bytes every check would begin with that, on a thread of its own. */
+  readonly #key: webcrypto.CryptoKey;
   readonly #now: () => number;
 
-  private constructor(key: Uint8Array, now: () => number) {
+  private constructor(key: webcrypto.CryptoKey, now: () => number) {
     this.#key = key;
     this.#now = now;
   }
 
   /** All processes that open the same folder, at once or later, accept one another's tokens. */
   static async open(dir: string, now: () => number = Date.now): Promise<EmbeddedAccounts> {
-    return new EmbeddedAccounts(await keyFrom(dir), now);
+    const usages: webcrypto.KeyUsage[] = ['sign', 'verify'];
+    const kind = { name: 'HMAC', hash: 'SHA-256' };
+    return new EmbeddedAccounts(await webcrypto.subtle.importKey('raw', await keyFrom(dir), kind, false, usages), now);
   }
 
   /** Every call makes a new user, whatever the name. Rejects with `invalid_fields` when the name is none. */

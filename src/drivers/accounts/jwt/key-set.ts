@@ -1,6 +1,7 @@
 import { type CryptoKey, createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose';
 import { Pool } from 'undici';
 import type { Log } from '../../../chat/ports/log.ts';
+import { bodyText } from '../../../platform/body-text.ts';
 import type { Reach } from '../../../platform/reach.ts';
 
 const MAX_BODY_BYTES = 512 * 1024;
@@ -122,7 +123,7 @@ export class KeySet {
       headers: { accept: 'application/jwk-set+json, application/json' },
       signal: AbortSignal.timeout(this.#timeoutMs),
     });
-    const text = await textOf(body);
+    const text = await bodyText(body, MAX_BODY_BYTES);
     // Redirects are not followed: these keys decide who gets in, and come from nowhere but the address that was set.
     if (statusCode !== 200) throw new Error(`the key set was answered with ${statusCode}`);
     return createLocalJWKSet(parsed(text));
@@ -147,18 +148,6 @@ export class KeySet {
   #fetchAfter(ms: number): void {
     if (!this.#closed) this.#timer = setTimeout(() => void this.#fetch(), ms);
   }
-}
-
-async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  // Leaving the loop destroys the body, and the connection with it.
-  for await (const chunk of body) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_BODY_BYTES) throw new Error('the key set is too long');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** What is no key set is refused by jose. The text is no part of the error. */

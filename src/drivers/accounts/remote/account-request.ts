@@ -1,5 +1,6 @@
 import type { Pool } from 'undici';
 import type { Account } from '../../../chat/model.ts';
+import { bodyText } from '../../../platform/body-text.ts';
 import { account } from '../../../wire/account.ts';
 
 const MAX_BODY_BYTES = 64 * 1024;
@@ -24,25 +25,13 @@ export async function requestAccount(pool: Pool, path: string, token: string, si
       headers: { authorization: `Bearer ${token}`, accept: 'application/json' },
       signal,
     });
-    const text = await textOf(body);
+    const text = await bodyText(body, MAX_BODY_BYTES);
     if (statusCode === 401 || statusCode === 403) return undefined;
     if (statusCode !== 200) throw new Away(`the account service answered ${statusCode}`);
     return read(text);
   } catch (cause) {
     throw cause instanceof Away ? cause : new Away('the account service did not answer', { cause });
   }
-}
-
-async function textOf(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  // Leaving the loop destroys the body, and the connection with it.
-  for await (const chunk of body) {
-    bytes += chunk.byteLength;
-    if (bytes > MAX_BODY_BYTES) throw new Away('the account service answered with too long a body');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function read(text: string): Answer {

@@ -7,6 +7,7 @@ import { ChatError } from '../../../chat/errors.ts';
 import type { Account } from '../../../chat/model.ts';
 import type { Accounts } from '../../../chat/ports/accounts.ts';
 import type { Reach } from '../../../platform/reach.ts';
+import { within } from '../../../platform/within.ts';
 import { type Answer, Away, requestAccount } from './account-request.ts';
 
 /** Requests to the account service at a time, and callers that may wait for their turn. */
@@ -155,25 +156,13 @@ export class RemoteAccounts implements Accounts {
       return this.#breaker.execute(request);
     };
     try {
-      return await within(PATIENCE_MS, this.#turns.execute(turn));
+      return await within(PATIENCE_MS, this.#turns.execute(turn), () => new Away('no answer in time'));
     } catch (cause) {
       throw new ChatError('account_service', 'the account service is away at the moment; try again', {
         retryAfterMs: 1000,
         cause,
       });
     }
-  }
-}
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Away('no answer in time')), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -205,6 +205,7 @@ export class RedisBus implements Bus {
     let events: [];
     try {
       events = JSON.parse(body);
+      if (!Array.isArray(events)) throw new TypeError('no list of events');
     } catch (cause) {
       this.#log.warn('something that is no event was heard over Redis', { channel, cause });
       return;

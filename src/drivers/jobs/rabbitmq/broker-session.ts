@@ -22,7 +22,7 @@ export class BrokerSession {
   readonly #model: ChannelModel;
   readonly #log: Log;
   readonly #changed: () => void;
-  readonly #open = new Map<string, Promise<void>>();
+  readonly #open = new Map<string, { readonly body: Buffer; readonly sent: Promise<void> }>();
   readonly #returned = new Set<string>();
   readonly #consuming: { readonly channel: Channel; readonly tag: string }[] = [];
   #publisher: ConfirmChannel | undefined;
@@ -65,13 +65,18 @@ export class BrokerSession {
     return this.#over;
   }
 
-  /** Resolves when the broker keeps it. What is on its way already is not sent twice. */
-  publish(outgoing: Outgoing): Promise<void> {
+  /**
+   * Resolves when the broker keeps it. What is on its way already is not sent twice; something else under the same id,
+   * which others may give to whatever they like, waits for that to end.
+   */
+  async publish(outgoing: Outgoing): Promise<void> {
     const key = keyOf(outgoing.queue, outgoing.id);
-    const known = this.#open.get(key);
-    if (known !== undefined) return known;
+    for (let known = this.#open.get(key); known !== undefined; known = this.#open.get(key)) {
+      if (known.body.equals(outgoing.body)) return known.sent;
+      await known.sent.catch(() => {});
+    }
     const sent = this.#send(key, outgoing).finally(() => this.#open.delete(key));
-    this.#open.set(key, sent);
+    this.#open.set(key, { body: outgoing.body, sent });
     return sent;
   }
 

@@ -2,6 +2,7 @@ import { type Channel, type ChannelModel, type ConsumeMessage, connect, type Rec
 import { type ChatError, tryAgain } from '../../../chat/errors.ts';
 import type { Log } from '../../../chat/ports/log.ts';
 import type { Reach } from '../../../platform/reach.ts';
+import { within } from '../../../platform/within.ts';
 import { BrokerSession, type Outgoing, Unroutable } from './broker-session.ts';
 import { openQueues, type QueueMode } from './open-queues.ts';
 import { type SettlePorts, settleDelivery } from './settle-delivery.ts';
@@ -65,20 +66,20 @@ export class RabbitmqBroker {
 
   /** Resolves when the broker keeps the message; rejects with try_again, within 5 s. */
   async publish(outgoing: Outgoing): Promise<void> {
+    const dueAt = performance.now() + PUBLISH_MS;
+    const session = await this.#usable(dueAt);
     try {
-      await this.#send(outgoing);
+      await this.#send(outgoing, session, dueAt);
     } catch (cause) {
       if (!(cause instanceof Unroutable)) throw cause;
       this.#options.log.warn('a queue is gone; it is looked for again', { queue: outgoing.queue });
-      void this.#session?.end(cause);
+      void session.end(cause); // and not the one that may have come meanwhile
       throw away(cause);
     }
   }
 
   /** Rejects with try_again, or with {@link Unroutable} when there is no such queue. */
-  async #send(outgoing: Outgoing): Promise<void> {
-    const dueAt = performance.now() + PUBLISH_MS;
-    const session = await this.#usable(dueAt);
+  async #send(outgoing: Outgoing, session: BrokerSession, dueAt: number): Promise<void> {
     try {
       await within(dueAt - performance.now(), session.publish(outgoing));
     } catch (cause) {
@@ -152,7 +153,10 @@ export class RabbitmqBroker {
         againMs,
         closing: this.#closing.signal,
         log,
-        publish: (outgoing) => this.#send(outgoing),
+        publish: async (outgoing) => {
+          const dueAt = performance.now() + PUBLISH_MS;
+          await this.#send(outgoing, await this.#usable(dueAt), dueAt);
+        },
         isOver: () => session.over !== undefined,
         ack: () => acknowledge(channel, message),
         onPutAside: onPutAside ?? (() => {}),
@@ -216,16 +220,4 @@ function acknowledge(channel: Channel, message: ConsumeMessage): void {
   try {
     channel.ack(message);
   } catch {}
-}
-
-async function within<T>(ms: number, run: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done after ${Math.round(ms)} ms`)), Math.max(0, ms));
-  });
-  try {
-    return await Promise.race([run, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -23,13 +23,10 @@ export const prefixOf = (key: string): string => `${key}:{presence}:`;
 
 export const NUMBER_OF_KEYS = 5;
 
-/** Those who were gone are told for so many leases; whoever has not asked by then is dead itself. */
-const TOLD_LEASES = 3;
-
 /**
  * ARGV: the node, its lease in ms (0 gives it up), the last round it has heard of (-1: none), how long all is kept after
- * nobody is there to renew it, the prefix of the keys. Buries the nodes whose leases are over. Gives whether the node had
- * a lease, the round, and who is gone since the last one.
+ * nobody is there to renew it, the prefix of the keys, how long those who are gone are told. Buries the nodes whose
+ * leases are over. Gives whether the node had a lease, the round, and who is gone since the last one.
  */
 export const RENEW = `
 local counts, nodes, gone, clock = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
@@ -49,7 +46,7 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now)) do
     if redis.call('HINCRBY', counts, user, -1) <= 0 then
       redis.call('HDEL', counts, user)
       redis.call('ZADD', gone, round, user)
-      redis.call('PEXPIRE', gone, math.max(lease, 1000) * ${TOLD_LEASES})
+      redis.call('PEXPIRE', gone, ARGV[6])
     end
   end
   redis.call('DEL', set)
@@ -65,8 +62,8 @@ return { known and 1 or 0, round, told }
 
 /**
  * ARGV: the node, how long all is kept (as above), how long those who are gone are told (0: not at all), how many of the
- * users that follow have come; the rest has gone. Gives for each 1 when that changed the user's presence everywhere, else 0; nothing is done and nothing
- * given when the node has no lease.
+ * users that follow have come; the rest has gone. Gives for each 1 when that changed the user's presence everywhere,
+ * else 0; nothing is done and nothing given when the node has no lease.
  */
 export const WRITE = `
 local counts, nodes, gone, clock, set = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]

@@ -11,6 +11,7 @@ const LEASE_MS = 10_000;
 const RENEW_MS = 3000;
 /** Nobody has renewed anything for so long: the whole server is gone, and its keys go too. */
 const KEEP_MS = 3_600_000;
+/** Those who were gone are told for so many leases; whoever has not asked by then is dead itself. */
 const TOLD_LEASES = 3;
 /** Users written at once: Redis does nothing else meanwhile. */
 const AT_ONCE = 1000;
@@ -50,6 +51,7 @@ export class RedisPresence implements Presence {
   readonly #keys: readonly string[];
   readonly #leaseMs: number;
   readonly #renewMs: number;
+  readonly #toldMs: number;
   readonly #runRenew: RedisScript;
   readonly #runWrite: RedisScript;
   readonly #listeners = new Set<(users: UserId[]) => void>();
@@ -59,6 +61,8 @@ export class RedisPresence implements Presence {
   readonly #unsettled = new Set<UserId>();
   readonly #remembered = new LRUCache<UserId, true>({ max: REMEMBERED });
   #round = -1;
+  /** Whether the last renewal was answered: one that was not may have taken the lease anew, and told nobody. */
+  #isLeaseSure = false;
   /** Others have written what they hold by then. Milliseconds since 1970. */
   #staleUntil = 0;
   #renewing: Promise<void> | undefined;
@@ -75,6 +79,7 @@ export class RedisPresence implements Presence {
     this.#keys = keysOf(key, node);
     this.#leaseMs = leaseMs;
     this.#renewMs = renewMs;
+    this.#toldMs = leaseMs * TOLD_LEASES;
     this.#runRenew = connection.script('parleyPresenceRenew', NUMBER_OF_KEYS, RENEW);
     this.#runWrite = connection.script('parleyPresenceWrite', NUMBER_OF_KEYS, WRITE);
     connection.onReach((reach) => {
@@ -124,7 +129,7 @@ export class RedisPresence implements Presence {
     this.#closed = true;
     this.#cancelRenewal();
     await this.#renewing;
-    await this.#runRenew([...this.#keys, this.#node, 0, -1, KEEP_MS, this.#prefix]).catch(() => {});
+    await this.#runRenew([...this.#keys, this.#node, 0, -1, KEEP_MS, this.#prefix, this.#toldMs]).catch(() => {});
   }
 
   async #countsOf(users: readonly UserId[]): Promise<(string | null)[]> {
@@ -176,9 +181,12 @@ export class RedisPresence implements Presence {
   }
 
   async #renew(): Promise<void> {
-    const args = [this.#node, this.#leaseMs, this.#round, KEEP_MS, this.#prefix];
+    const args = [this.#node, this.#leaseMs, this.#round, KEEP_MS, this.#prefix, this.#toldMs];
+    const wasSure = this.#isLeaseSure;
+    this.#isLeaseSure = false;
     const [known, round, gone] = (await this.#runRenew([...this.#keys, ...args])) as [number, number, UserId[]];
-    if (known === 0) for (const user of this.#held) this.#unsettled.add(user);
+    this.#isLeaseSure = true;
+    if (known === 0 || !wasSure) for (const user of this.#held) this.#unsettled.add(user);
     this.#round = round;
     const users = gone.filter((user) => !this.#held.has(user));
     for (const user of users) this.#remembered.delete(user);
@@ -193,7 +201,7 @@ export class RedisPresence implements Presence {
       try {
         const came = users.filter((it) => this.#held.has(it));
         const went = users.filter((it) => !this.#held.has(it));
-        if (!(await this.#send(came, went, this.#leaseMs * TOLD_LEASES))) throw new Error('the lease is gone again');
+        if (!(await this.#send(came, went, this.#toldMs))) throw new Error('the lease is gone again');
       } catch (cause) {
         for (const user of users) this.#unsettled.add(user);
         throw cause;

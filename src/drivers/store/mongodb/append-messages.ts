@@ -18,7 +18,7 @@ const FIRST_PAUSE_MS = 4;
 const LONGEST_PAUSE_MS = 200;
 
 export interface WriteStats {
-  /** Committed batches, writes in them, failures of the engine, heads read because a guess was too low. */
+  /** Committed batches, writes in them, operations that the engine failed, heads read because an insert was not clear. */
   batches: number;
   writes: number;
   failures: number;
@@ -102,8 +102,7 @@ export class MessageAppender {
           isKnownHeadGood = false;
         }
       } catch (error) {
-        if (isRefusal(error)) throw error;
-        this.#stats.failures += 1;
+        if (error instanceof ChatError) throw error;
         // With no server at all there is nothing to find out.
         if (isUnreachable(error)) throw error;
       }
@@ -167,7 +166,7 @@ export class MessageAppender {
     // A failure before anything was sent, too: its cause is one of these, and nobody can tell which.
     if (refused === undefined && isRefusal(failure)) {
       if (open.length > 1) return this.#oneByOne(database, id, place, open);
-      throw failure;
+      throw storeFailure(failure);
     }
     const found = await receiptsOf(
       database,

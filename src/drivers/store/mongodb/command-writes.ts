@@ -79,10 +79,7 @@ export class CommandPutter {
       await op(models.entries.insertMany(entries, { ordered: false, lean: true }));
     } catch (error) {
       const refusals = refusalsOf(error);
-      if (refusals === undefined) {
-        this.#stats.failures += 1;
-        throw error;
-      }
+      if (refusals === undefined) throw error;
       refused = new Set(refusals.map(({ index }) => index));
     }
     this.#stats.batches += 1;
@@ -137,9 +134,18 @@ export async function closeCommand(
   const { id, room } = command;
   const filter = { _id: id, state: 'open', ...(room !== undefined && { room }) } as const;
   const { modifiedCount } = await op(
-    models.entries.updateOne(filter, { $set: { state }, $unset: { open: '' } }).exec(),
+    models.entries.updateOne(filter, { $set: { state, settled: Date.now() }, $unset: { open: '' } }).exec(),
   );
   return modifiedCount === 1;
+}
+
+export async function dropCommands({ models, op }: Database, before: string, limit: number): Promise<number> {
+  const settled = trusted({ $gt: 0, $lt: Date.parse(before) });
+  const query = models.entries.find({ settled }, { _id: 1 }).sort({ settled: 1 }).limit(limit);
+  const old = await op(query.lean<{ _id: string }[]>().exec());
+  if (old.length === 0) return 0;
+  const ids = old.map(({ _id }) => _id);
+  return (await op(models.entries.deleteMany({ _id: trusted({ $in: ids }) }).exec())).deletedCount;
 }
 
 async function countOpen({ models, op }: Database): Promise<number> {

@@ -9,7 +9,8 @@ export type RoomKey = Types.ObjectId;
  * A room, and the one document whose change decides whatever touches more than one: see `room-turns.ts`.
  *
  * `head` is a lower bound of the highest seq, written now and then, so that nobody has to look for the head from the
- * beginning. `claim` is unique: see `room-writes.ts`. A deleted room has a `goneAt` until all it left is swept.
+ * beginning. `claim` is unique: see `room-writes.ts`. A deleted room has a `goneAt` until all it left is swept. One whose
+ * `firstSeq` was raised has a `trimmedAt` until what lies before is swept: see `trim-rooms.ts`.
  */
 export interface RoomDocument {
   readonly _id: RoomKey;
@@ -31,6 +32,7 @@ export interface RoomDocument {
   readonly turn: number;
   readonly pending?: Pending;
   readonly goneAt?: number;
+  readonly trimmedAt?: number;
 }
 
 /** What a turn of the room has decided and may not have brought about yet. */
@@ -83,7 +85,7 @@ export interface StandingDocument {
  * one unique index decides. The `seq` of a command is a random negative number.
  *
  * Fields that are absent cost nothing in the sparse indexes: `changedIn` (the room again) and `rev` are there once a
- * message was changed, `open` (when it came, ms) while a command waits.
+ * message was changed, `open` (when it came, ms) while a command waits, `settled` (when, ms) afterwards.
  */
 export interface EntryDocument {
   readonly _id: string;
@@ -112,6 +114,7 @@ export interface EntryDocument {
   readonly ticket?: string;
   readonly state?: 'open' | 'answered' | 'given up';
   readonly open?: number;
+  readonly settled?: number;
 }
 
 /** A part of an image: a document of the engine has 16 MiB at most, and so may an image. */

@@ -46,6 +46,7 @@ const ROOM = new Schema<RoomDocument>(
     turn: number,
     pending: Mixed,
     goneAt: Number,
+    trimmedAt: Number,
   },
   OPTIONS,
 );
@@ -81,6 +82,7 @@ const ENTRY = new Schema<EntryDocument>(
     ticket: String,
     state: String,
     open: Number,
+    settled: Number,
   },
   OPTIONS,
 );
@@ -119,6 +121,7 @@ const INDEXES: { readonly [N in keyof Models]?: readonly Index[] } = {
     { key: { visibility: 1, nameKey: 1, id: 1 } },
     { key: { owner: 1, nameKey: 1 } },
     { key: { goneAt: 1 }, sparse: true },
+    { key: { trimmedAt: 1 }, sparse: true },
   ],
   standings: [
     { key: { room: 1, user: 1 }, unique: true },
@@ -130,6 +133,7 @@ const INDEXES: { readonly [N in keyof Models]?: readonly Index[] } = {
     { key: { room: 1, key: 1 }, unique: true },
     { key: { changedIn: 1, rev: 1 }, sparse: true },
     { key: { open: 1 }, sparse: true },
+    { key: { settled: 1 }, sparse: true },
   ],
   imageParts: [{ key: { room: 1, message: 1, part: 1 }, unique: true }],
   readMarks: [{ key: { room: 1, user: 1 }, unique: true }],

@@ -36,7 +36,7 @@ const CONNECT_OPTIONS = {
   retryReads: false,
   ignoreUndefined: true,
   maxPoolSize: 20,
-  waitQueueTimeoutMS: 4000,
+  waitQueueTimeoutMS: 2000,
   serverSelectionTimeoutMS: 2000,
   connectTimeoutMS: 2000,
   heartbeatFrequencyMS: 1000,
@@ -68,6 +68,7 @@ export interface Database {
  */
 export class MongoConnection {
   readonly #options: MongoOptions;
+  readonly #stats: { failures: number };
   // Without `new` options it would share those of every other user of mongoose in the process.
   readonly #mongoose = new Mongoose(BASE_OPTIONS);
   readonly #ended = new AbortController();
@@ -80,9 +81,12 @@ export class MongoConnection {
   #lastReason = '';
   /** Away, and a write of our own has failed since: then nobody has to wait to hear it. */
   #isSurelyAway = false;
+  #backSince = 0;
 
-  constructor(options: MongoOptions) {
+  /** Operations that the engine failed, reads too, are counted in `stats`. */
+  constructor(options: MongoOptions, stats: { failures: number }) {
     this.#options = options;
+    this.#stats = stats;
     this.#background = this.#connect();
   }
 
@@ -162,10 +166,15 @@ export class MongoConnection {
   }
 
   async #operate<R>(work: PromiseLike<R>): Promise<R> {
+    const startedAt = performance.now();
     try {
       return await withDeadline(work, OPERATION_MS);
     } catch (error) {
-      if (!isDuplicate(error) && !isRefusal(error)) this.#lose(error);
+      if (!isDuplicate(error) && !isRefusal(error)) {
+        this.#stats.failures += 1;
+        // One that was under way during an outage tells nothing of the time after it.
+        if (startedAt > this.#backSince) this.#lose(error);
+      }
       throw error;
     }
   }
@@ -204,6 +213,7 @@ export class MongoConnection {
     if (this.#ended.signal.aborted) return;
     this.#reach = 'here';
     this.#isSurelyAway = false;
+    this.#backSince = performance.now();
     this.#lastReason = '';
     this.#options.log.info('the store is reached', { store: 'mongodb' });
     try {

@@ -14,6 +14,7 @@ import type {
   RoomView,
 } from '../../../chat/model.ts';
 import type {
+  Found,
   Joined,
   Left,
   NewRoom,
@@ -25,7 +26,7 @@ import type {
 } from '../../../chat/ports/store.ts';
 import type { Reach } from '../../../platform/reach.ts';
 import { MessageAppender, type WriteStats } from './append-messages.ts';
-import { CommandPutter, closeCommand, findCommand, findOpenCommands } from './command-writes.ts';
+import { CommandPutter, closeCommand, dropCommands, findCommand, findOpenCommands } from './command-writes.ts';
 import {
   type EntryDocument,
   entryKey,
@@ -42,15 +43,18 @@ import { receiptsOf } from './entry-receipts.ts';
 import { readImage } from './images.ts';
 import { addMember, ban, isBanned, removeMember, setRole, tooManyRooms, unban } from './member-operations.ts';
 import { deleteMessage, editMessage } from './message-operations.ts';
+import { findMessagesOf } from './messages-of.ts';
 import { type Database, MongoConnection, type MongoOptions } from './mongo-connection.ts';
 import { countRoomsOf, listRooms, roomsOf } from './room-list.ts';
 import { findRoom, RoomPlaces, requireRoom } from './room-places.ts';
 import { RoomTurns } from './room-turns.ts';
 import { createRoom, deleteRoom, patchRoom, sweepDeletedRooms } from './room-writes.ts';
 import { requireNumbers, requireTexts } from './storable.ts';
+import { sweepTrimmedRooms, trimRoom } from './trim-rooms.ts';
 import { raise } from './upsert.ts';
 
 const SWEEP_MS = 60_000;
+const HEADS_AT_ONCE = 50;
 
 /**
  * The store on MongoDB, or on whatever speaks its protocol: no transactions, change streams, partial or text indexes, and
@@ -59,7 +63,7 @@ const SWEEP_MS = 60_000;
  * `room-turns.ts` for members and changes.
  */
 export class MongoStore implements Store {
-  /** Counters for metrics: committed batches, writes in them, failures of the engine; reads of a head after a low guess. */
+  /** Counters for metrics: committed batches, writes in them, operations that failed, heads that were looked for. */
   readonly stats: WriteStats = { batches: 0, writes: 0, failures: 0, headReads: 0 };
   readonly #places = new RoomPlaces();
   readonly #messages = new MessageAppender(this.#places, this.stats);
@@ -79,7 +83,7 @@ export class MongoStore implements Store {
       this.#sweep();
       options.onBack?.();
     };
-    this.#connection = new MongoConnection({ ...options, onBack });
+    this.#connection = new MongoConnection({ ...options, onBack }, this.stats);
     this.#sweeps = setInterval(() => this.#sweep(), SWEEP_MS);
     this.#sweeps.unref();
   }
@@ -154,6 +158,15 @@ export class MongoStore implements Store {
     });
   }
 
+  roomIds(limit: number, after = ''): Promise<string[]> {
+    return this.#connection.call(async ({ models, op }) => {
+      requireTexts(after);
+      requireNumbers(limit);
+      const query = models.rooms.find({ id: trusted({ $gt: after }), goneAt: null }, { id: 1 }).sort({ id: 1 });
+      return (await op(query.limit(limit).lean<{ id: string }[]>().exec())).map(({ id }) => id);
+    });
+  }
+
   heads(rooms: readonly string[]): Promise<Map<string, Head>> {
     return this.#connection.call(async (database) => {
       requireTexts(...rooms);
@@ -161,11 +174,10 @@ export class MongoStore implements Store {
       const { models, op } = database;
       const query = models.rooms.find({ id: trusted({ $in: [...new Set(rooms)] }), goneAt: null });
       const found = await op(query.lean<RoomDocument[]>().exec());
-      const heads = found.map(async (room): Promise<[string, Head]> => {
-        const { id, firstSeq, rev, epoch } = room;
-        return [id, { headSeq: await this.#headOf(database, room), firstSeq, rev, epoch }];
-      });
-      return new Map(await Promise.all(heads));
+      const heads = await this.#headsOf(database, found);
+      return new Map(
+        found.map(({ id, firstSeq, rev, epoch }, i) => [id, { headSeq: heads[i] ?? 0, firstSeq, rev, epoch }]),
+      );
     });
   }
 
@@ -290,6 +302,23 @@ export class MongoStore implements Store {
     });
   }
 
+  messagesOf(user: string, limit: number, after?: string): Promise<Found> {
+    return this.#connection.call((database) => {
+      requireTexts(user, after);
+      requireNumbers(limit);
+      return findMessagesOf(database, user, limit, after);
+    });
+  }
+
+  trim(room: string, firstSeq: number): Promise<void> {
+    return this.#connection.call(async (database) => {
+      requireTexts(room);
+      requireNumbers(firstSeq);
+      const found = await requireRoom(database, room);
+      await trimRoom(database, found, Math.min(firstSeq, (await this.#headOf(database, found)) + 1));
+    });
+  }
+
   markRead(room: string, user: string, seq: number): Promise<number> {
     return this.#connection.call(async (database) => {
       requireTexts(room, user);
@@ -337,6 +366,14 @@ export class MongoStore implements Store {
     return this.#connection.call(async (database) => {
       requireTexts(id);
       return (await findCommand(database, id)) !== undefined && (await closeCommand(database, { id }, 'given up'));
+    });
+  }
+
+  dropCommands(before: string, limit: number): Promise<number> {
+    return this.#connection.call((database) => {
+      requireTexts(before);
+      requireNumbers(limit);
+      return dropCommands(database, before, limit);
     });
   }
 
@@ -389,10 +426,20 @@ export class MongoStore implements Store {
     const query = models.standings.find({ user, room: trusted({ $in: keys }) });
     const [standings, heads] = await Promise.all([
       op(query.lean<StandingDocument[]>().exec()),
-      Promise.all(rooms.map((it) => this.#headOf(database, it))),
+      this.#headsOf(database, rooms),
     ]);
     const byRoom = new Map(standings.map((it) => [it.room.toHexString(), it]));
     return rooms.map((room, at) => toView(toRoom(room, heads[at] ?? 0), byRoom.get(room._id.toHexString())));
+  }
+
+  /** Not all at once: what waits for a connection may wait too long. */
+  async #headsOf(database: Database, rooms: readonly RoomDocument[]): Promise<number[]> {
+    const heads: number[] = [];
+    for (let at = 0; at < rooms.length; at += HEADS_AT_ONCE) {
+      const some = rooms.slice(at, at + HEADS_AT_ONCE);
+      heads.push(...(await Promise.all(some.map((it) => this.#headOf(database, it)))));
+    }
+    return heads;
   }
 
   async #toRoom(database: Database, room: RoomDocument): Promise<Room> {
@@ -408,9 +455,12 @@ export class MongoStore implements Store {
     this.#connection.aside(async (database) => {
       if (this.#isSweeping) return;
       this.#isSweeping = true;
-      await sweepDeletedRooms(database, this.#connection.closing).finally(() => {
+      try {
+        await sweepDeletedRooms(database, this.#connection.closing);
+        await sweepTrimmedRooms(database, this.#connection.closing);
+      } finally {
         this.#isSweeping = false;
-      });
+      }
     });
   }
 }

@@ -16,7 +16,7 @@ const MAX_PLACES = 20_000;
  * A head that is remembered for longer could lie before the first message that is kept by now, where a seq that was
  * given and trimmed would be given again.
  */
-const REMEMBERED_MS = 10 * 60_000;
+export const REMEMBERED_MS = 10 * 60_000;
 /** The room's own mark of its head is raised when it is so far behind. */
 const HEAD_STEP = 512;
 

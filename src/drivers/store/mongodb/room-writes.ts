@@ -131,6 +131,15 @@ export async function sweepDeletedRooms(database: Database, signal: AbortSignal)
   }
 }
 
+/** Removes some of all that belongs to a room, which nobody sees any more; false when nothing is left. */
+export async function removeAllOf(database: Database, room: RoomKey): Promise<boolean> {
+  const { models } = database;
+  for (const model of [models.entries, models.standings, models.readMarks, models.imageParts]) {
+    if (await sweepSome(database, model, room)) return true;
+  }
+  return false;
+}
+
 /** What the four models have in common for {@link sweepSome}. */
 type Swept = Database['models']['entries' | 'standings' | 'readMarks' | 'imageParts'];
 
@@ -165,7 +174,7 @@ async function requireFreeName({ models, op }: Database, claim: NameClaim): Prom
   if (taken !== null) nameTaken();
 }
 
-const claimOf = (visibility: Visibility, nameKey: string, owner: string): string =>
+export const claimOf = (visibility: Visibility, nameKey: string, owner: string): string =>
   visibility === 'public' ? `public:${nameKey}` : `private:${JSON.stringify([owner, nameKey])}`;
 
 function nameTaken(error?: unknown): never {

@@ -80,6 +80,16 @@ export function deleteMessage(db: GuardedDatabase, room: string, id: string): Me
   return toMessage(room, { ...known, message: '', meta: null, deleted: 1, rev });
 }
 
+/** Images first: they are found by the messages that they belong to. */
+export function trim(db: GuardedDatabase, id: string, firstSeq: number): void {
+  const room = requireRoom(db, id);
+  const to = Math.min(firstSeq, room.headSeq + 1);
+  if (to <= room.firstSeq) return;
+  db.run('UPDATE rooms SET first_seq = ? WHERE key = ?', [to, room.key]);
+  db.run('DELETE FROM images WHERE message IN (SELECT key FROM messages WHERE room = ? AND seq < ?)', [room.key, to]);
+  db.run('DELETE FROM messages WHERE room = ? AND seq < ?', [room.key, to]);
+}
+
 export function putCommand(
   db: GuardedDatabase,
   command: Command,
@@ -116,6 +126,16 @@ export function putCommand(
 
 export function giveUpCommand(db: GuardedDatabase, id: string): boolean {
   return db.run(`UPDATE commands SET state = 'given up' WHERE id = ? AND state = 'open'`, [id]).changes === 1;
+}
+
+/** Keys grow with time, so the oldest are found from the front; those that are open are few. */
+export function dropCommands(db: GuardedDatabase, before: string, limit: number): number {
+  return db.run(
+    `DELETE FROM commands WHERE key IN (
+       SELECT key FROM (SELECT key, state, created_at FROM commands ORDER BY key LIMIT ?1 + ${OPEN_COMMANDS_MAX})
+       WHERE state <> 'open' AND created_at < ?2 LIMIT ?1)`,
+    [limit, before],
+  ).changes;
 }
 
 export function revoke(db: GuardedDatabase, subject: string, at: number): void {

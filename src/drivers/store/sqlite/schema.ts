@@ -173,7 +173,7 @@ function upgrade(db: GuardedDatabase, file: string): void {
   }
 }
 
-const versionOf = (db: GuardedDatabase): number =>
+export const versionOf = (db: GuardedDatabase): number =>
   db.first<{ user_version: number }>('PRAGMA user_version')?.user_version ?? 0;
 
 /** Writes what stands there already: a commit that changes nothing, to find out whether the disk takes one. */

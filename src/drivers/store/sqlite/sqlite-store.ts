@@ -13,6 +13,7 @@ import type {
   RoomView,
 } from '../../../chat/model.ts';
 import type {
+  Found,
   Joined,
   Left,
   NewRoom,
@@ -51,6 +52,14 @@ export const MESSAGE_WINDOW = {
 };
 /** Values: room, rev, limit. */
 const CHANGED_SINCE = `${MESSAGES_OF} AND rev IS NOT NULL AND rev > ? ORDER BY rev LIMIT ?`;
+
+const ROWS_LOOKED_AT = 5000;
+/** Values: key, rows, owner, limit. */
+const OWN_MESSAGES = `SELECT looked.key, rooms.id AS chatroom, looked.id
+  FROM (SELECT key, room, id, owner, deleted FROM messages WHERE key > ?1 ORDER BY key LIMIT ?2) AS looked
+  JOIN rooms ON rooms.key = looked.room WHERE looked.owner = ?3 AND looked.deleted = 0 ORDER BY looked.key LIMIT ?4`;
+/** Values: key, rows. Nothing when fewer rows are left: that was the end. */
+const LAST_LOOKED_AT = 'SELECT key FROM messages WHERE key > ?1 ORDER BY key LIMIT 1 OFFSET ?2 - 1';
 
 /** Values: those of VIEWED_ROOMS, nameKey, id, q, limit. */
 const LISTED = `AND (rooms.name_key, rooms.id) > (?, ?) AND instr(rooms.name_key, ?) > 0
@@ -120,6 +129,14 @@ export class SqliteStore implements Store {
         .all<{ id: string }>('SELECT rooms.id FROM members JOIN rooms ON rooms.key = members.room WHERE user = ?', [
           user,
         ])
+        .map(({ id }) => id),
+    );
+  }
+
+  async roomIds(limit: number, after = ''): Promise<string[]> {
+    return this.#read((db) =>
+      db
+        .all<{ id: string }>('SELECT id FROM rooms WHERE id > ? ORDER BY id LIMIT ?', [after, limit])
         .map(({ id }) => id),
     );
   }
@@ -213,6 +230,29 @@ export class SqliteStore implements Store {
     return this.#readMessages(room, CHANGED_SINCE, rev, limit);
   }
 
+  /** No index begins with the owner: one would cost every append. So a call looks through so many rows, by their key. */
+  async messagesOf(user: string, limit: number, after = '0'): Promise<Found> {
+    return this.#read((db) => {
+      const from = Number(after);
+      const rows = db.all<{ key: number; chatroom: string; id: string }>(OWN_MESSAGES, [
+        from,
+        ROWS_LOOKED_AT,
+        user,
+        limit,
+      ]);
+      const last = db.first<{ key: number }>(LAST_LOOKED_AT, [from, ROWS_LOOKED_AT])?.key;
+      const reached = rows.length < limit ? last : rows.at(-1)?.key;
+      return {
+        messages: rows.map(({ chatroom, id }) => ({ chatroom, id })),
+        ...(reached !== undefined && { next: String(reached) }),
+      };
+    });
+  }
+
+  trim(room: string, firstSeq: number): Promise<void> {
+    return this.#submit({ name: 'trim', args: [room, firstSeq] });
+  }
+
   markRead(room: string, user: string, seq: number): Promise<number> {
     return this.#submit({ name: 'markRead', args: [room, user, seq] });
   }
@@ -252,6 +292,10 @@ export class SqliteStore implements Store {
 
   giveUpCommand(id: string): Promise<boolean> {
     return this.#submit({ name: 'giveUpCommand', args: [id] });
+  }
+
+  dropCommands(before: string, limit: number): Promise<number> {
+    return this.#submit({ name: 'dropCommands', args: [before, limit] });
   }
 
   revoke(subject: string, at: number): Promise<void> {

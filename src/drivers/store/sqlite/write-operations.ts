@@ -1,7 +1,16 @@
 import type { Store } from '../../../chat/ports/store.ts';
 import type { GuardedDatabase } from './guarded-database.ts';
 import { addMember, ban, markRead, removeMember, setRole, unban } from './member-writes.ts';
-import { append, deleteMessage, editMessage, giveUpCommand, putCommand, revoke } from './message-writes.ts';
+import {
+  append,
+  deleteMessage,
+  dropCommands,
+  editMessage,
+  giveUpCommand,
+  putCommand,
+  revoke,
+  trim,
+} from './message-writes.ts';
 import { createRoom, deleteRoom, patchRoom } from './room-writes.ts';
 
 export type WriteName =
@@ -16,9 +25,11 @@ export type WriteName =
   | 'append'
   | 'editMessage'
   | 'deleteMessage'
+  | 'trim'
   | 'markRead'
   | 'putCommand'
   | 'giveUpCommand'
+  | 'dropCommands'
   | 'revoke';
 
 /** A write as plain data, the arguments those of the port: it may cross to another process by structured clone. */
@@ -50,9 +61,11 @@ export const WRITE_OPERATIONS: {
   append,
   editMessage,
   deleteMessage,
+  trim,
   markRead,
   putCommand,
   giveUpCommand,
+  dropCommands,
   revoke,
 };
 

@@ -1,0 +1,3 @@
+import { archiveContract, sqlitePlace } from './archive-contract.ts';
+
+archiveContract('sqlite', sqlitePlace);

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { afterAll, describe, it } from '@jest/globals';
+import { checkLog } from '../../src/verify/check-log.ts';
+import { comeBack, comeInOrderly } from '../support/come-back.ts';
+import { eventually } from '../support/eventually.ts';
+import { quantilesOf, readMetrics, rssOf, sumOf } from '../support/metrics.ts';
+import { prepareFolder } from '../support/prepared-folder.ts';
+import { printFigures } from '../support/print-figures.ts';
+import { RawClient } from '../support/raw-client.ts';
+import { readHistory } from '../support/rest.ts';
+import { plannedAt, startSteadySender } from '../support/steady-sender.ts';
+import { TestBed } from '../support/test-bed.ts';
+
+const LONG = process.env.FAULTS === 'long';
+const CLIENTS = 150;
+const SLOW = 50;
+/** Healthy clients whose messages are looked at one by one; of the others only the order is checked. */
+const WITNESSES = 10;
+const PER_SECOND = LONG ? 400 : 300;
+const BYTES = 1024;
+/** A message as it goes over the wire: with ids, names and times. */
+const WIRE_BYTES = BYTES + 280;
+const BEFORE_MS = LONG ? 20_000 : 8000;
+const SLOW_MS = LONG ? 60_000 : 20_000;
+/** What the kernel takes for a socket whose client does not read: to the server it is as good as read. */
+const KERNEL_BYTES = Number(readFileSync('/proc/sys/net/ipv4/tcp_wmem', 'latin1').split(/\s+/)[2]);
+const UNREAD = { bytes: 1024 * 1024, ms: 10_000 };
+/** Sockets are looked at once a second; the rest is for a busy machine. */
+const LATE_MS = 1000 + 3000;
+const perMs = (PER_SECOND * WIRE_BYTES) / 1000;
+const CUT_MS = KERNEL_BYTES / perMs + Math.min(UNREAD.ms, UNREAD.bytes / perMs) + LATE_MS;
+const MORE_MIB = 64;
+const TIMES_SLOWER = 2;
+/** Below this, what differs is what else the machine does. */
+const NOISE_MS = 100;
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('clients that do not read', () => {
+  const bed = new TestBed();
+  afterAll(() => bed.close(), 60_000);
+
+  it(`${SLOW} of ${CLIENTS}, half of them with pongs, are cut, nobody else feels them, and they miss nothing`, async () => {
+    const dataDir = join(await bed.folder(), 'data');
+    const { rooms, owner, users } = await prepareFolder(dataDir, { rooms: 1, users: CLIENTS }, () => [0]);
+    const [room = ''] = rooms;
+    const limits = { MAX_UNREAD_BYTES: String(UNREAD.bytes), MAX_UNREAD_MS: String(UNREAD.ms) };
+    const server = await bed.server({ DATA_DIR: dataDir, LOG: 'warn', ...limits });
+    const { url } = server;
+    const [worker = 0] = server.workerPids();
+    const open = (token: string, name: string, kept: readonly string[]) =>
+      bed.own(new RawClient(url, token, name, kept), (it) => it.close());
+    const sender = open(owner.token, 'sender', []);
+    const clients = users.map((it, n) => open(it.token, it.name, n < SLOW + WITNESSES ? [room] : []));
+    const slow = clients.slice(0, SLOW);
+    const witnesses = clients.slice(SLOW, SLOW + WITNESSES);
+    const counted = clients.slice(SLOW + WITNESSES);
+    await comeInOrderly([sender, ...clients]);
+
+    let latencies: number[] = [];
+    for (const it of witnesses) {
+      it.onLive = ({ message }) => latencies.push(performance.now() - plannedAt(message));
+    }
+    const delay = monitorEventLoopDelay({ resolution: 10 });
+    delay.enable();
+    const load = startSteadySender([sender], () => room, PER_SECOND, BYTES);
+    let rss: number[] = [];
+    const watch = bed.own(
+      setInterval(() => rss.push(rssOf(worker)), 500),
+      (it) => clearInterval(it),
+    );
+    await sleep(BEFORE_MS / 2); // to warm up
+    [latencies, rss] = [[], []];
+    await sleep(BEFORE_MS / 2);
+    const before = { ...quantilesOf(latencies), rss: Math.max(...rss) };
+
+    [latencies, rss] = [[], []];
+    for (const it of slow) it.pause();
+    const pausedAt = performance.now();
+    const pongs = bed.own(
+      setInterval(() => {
+        for (const it of slow.slice(0, SLOW / 2)) it.pong();
+      }, 1000),
+      (it) => clearInterval(it),
+    );
+    const cutsAt: number[] = [];
+    while (performance.now() - pausedAt < SLOW_MS) {
+      await sleep(500);
+      const cuts = sumOf(await readMetrics(url), 'parley_slow_consumers_cut_total');
+      while (cutsAt.length < cuts) cutsAt.push(performance.now() - pausedAt);
+    }
+    const during = { ...quantilesOf(latencies), rss: Math.max(...rss) };
+    const loopDelayMs = delay.percentile(99) / 1e6;
+    delay.disable();
+    clearInterval(pongs);
+    clearInterval(watch);
+    await load.stop();
+
+    const cut = quantilesOf(cutsAt);
+    printFigures(`${SLOW} of ${CLIENTS} stop reading at ${PER_SECOND} messages/s of ${BYTES} bytes`, [
+      `cut after p50 ${cut.p50}, max ${cut.max} ms (${cut.count}), the kernel having taken ${KERNEL_BYTES} bytes`,
+      `healthy p50 ${before.p50} -> ${during.p50} ms, p99 ${before.p99} -> ${during.p99} ms`,
+      `memory of the worker ${before.rss.toFixed(0)} -> ${during.rss.toFixed(0)} MiB`,
+      `loop delay of the clients p99 ${Math.round(loopDelayMs)} ms`,
+    ]);
+    assert.deepEqual(load.refusals, []);
+    assert.equal(cut.count, SLOW, 'not exactly those who do not read were cut');
+    assert.ok(cut.max <= CUT_MS, `the last one was cut after ${cut.max} ms`);
+    assert.ok(during.p99 <= Math.max(TIMES_SLOWER * before.p99, NOISE_MS), 'the others feel it');
+    assert.ok(during.rss - before.rss <= MORE_MIB, 'the worker grew');
+    for (const it of [...witnesses, ...counted, sender]) assert.equal(it.cuts.length, 0, `${it.name} was cut`);
+
+    for (const it of slow) it.resume();
+    await eventually('they see that they were cut', () => slow.every((it) => !it.isIn), 10_000);
+    await Promise.all(slow.map((it) => comeBack(it)));
+    const history = await readHistory(url, owner.token, room);
+    assert.equal(history.length, load.sent());
+    await eventually('all hold it', () =>
+      [...slow, ...witnesses].every((it) => it.lengthOf(room) === history.length),
+    ).catch(() => {}); // the comparison says better what is missing
+    const found = checkLog(
+      room,
+      history,
+      [sender, ...slow, ...witnesses].map((it) => it.witnessOf(room)),
+    );
+    assert.deepEqual(found, { broken: [], lost: [], different: [], faults: [] });
+    for (const it of counted) {
+      const { received, gaps } = it.countsOf(room);
+      assert.deepEqual({ received, gaps }, { received: history.length, gaps: 0 }, it.name);
+    }
+  }, 180_000);
+});
