@@ -137,7 +137,13 @@ function runBackUp([file, ...rest]: string[], verb: string, work: typeof backUpS
 
 async function runExport(args: string[]): Promise<void> {
   const { values } = parse(() => parseArgs({ args, options: { room: { type: 'string', multiple: true } } }));
+  // Whoever reads may go away, as `head` does.
+  let broken: Error | undefined;
+  process.stdout.on('error', (cause) => {
+    broken = cause;
+  });
   const write = async (line: string): Promise<void> => {
+    if (broken) throw broken;
     if (!process.stdout.write(line)) await once(process.stdout, 'drain');
   };
   const { rooms, messages } = await exportStore(process.env, values.room, write);

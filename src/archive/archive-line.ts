@@ -1,13 +1,14 @@
 import { z } from 'zod';
 import type { ArchivedBan, ArchivedMember, ArchivedMessage } from '../chat/ports/archive.ts';
 import { nameKey, roomName } from '../chat/rules/room-name.ts';
-import { id, isText, messageId, seq, slowModeMs, text, time, topic, userId, visibility } from '../wire/fields.ts';
+import { id, isText, seq, slowModeMs, text, time, topic, visibility } from '../wire/fields.ts';
 
 const count = z.int().min(0);
 const firstSeq = z.int().min(1).max(Number.MAX_SAFE_INTEGER);
 const rev = z.int().min(0).max(Number.MAX_SAFE_INTEGER);
-/** As the account service gave it. */
-const shownName = text.max(1000);
+/** As the account service gave them, however long. */
+const shownName = text;
+const user = text.min(1);
 const isRoomName = (name: string): boolean => {
   try {
     return roomName(name) === name;
@@ -23,7 +24,7 @@ const room = z.strictObject({
   name: text.refine(isRoomName, 'must be 1-80 characters, trimmed and NFC'),
   topic,
   visibility,
-  owner: userId,
+  owner: user,
   slowModeMs,
   firstSeq,
   headSeq: seq,
@@ -37,7 +38,7 @@ const room = z.strictObject({
 
 const member = z.strictObject({
   kind: z.literal('member'),
-  user: userId,
+  user,
   name: shownName,
   role: z.enum(['member', 'moderator', 'owner']),
   joinedAt: time,
@@ -46,23 +47,23 @@ const member = z.strictObject({
 
 const ban = z.strictObject({
   kind: z.literal('ban'),
-  user: userId,
+  user,
   until: z.int().optional(),
   reason: text.optional(),
-  by: userId,
+  by: user,
   at: time,
 });
 
 const message = z.strictObject({
   kind: z.literal('message'),
   seq: firstSeq,
-  id: messageId,
-  owner: userId,
+  id: text.min(1),
+  owner: user,
   ownerName: shownName,
   type: z.literal([1, 2, 3]),
   message: text,
   createdAt: time,
-  clientId: text.min(1).max(1000),
+  clientId: text.min(1),
   fingerprint: text,
   inReplyTo: text.optional(),
   origin: text.optional(),

@@ -140,6 +140,15 @@ describe('cleanUp', () => {
     );
   });
 
+  it('takes as many pictures as there are', async () => {
+    const image = noisePng(4).toString('base64');
+    for (let n = 0; n < 25; n += 1) await postMessage(timed.chat, ana, room, { image });
+    await timed.clock.advance(11 * DAY_MS);
+    await post(1);
+    assert.equal((await clean()).messages, 25);
+    assert.deepEqual([(await head())?.firstSeq, (await head())?.headSeq], [26, 26]);
+  });
+
   it('takes pictures and single messages with it', async () => {
     const image = noisePng(8).toString('base64');
     const sent = await postMessage(timed.chat, ana, room, { image });

@@ -1,13 +1,14 @@
-import type { RoomId } from './model.ts';
+import type { Message, RoomId } from './model.ts';
 import { type Clock, iso } from './ports/clock.ts';
 import type { Store } from './ports/store.ts';
 
 const DAY_MS = 24 * 3_600_000;
 /** Settled commands are kept this long, for whoever sends one again. */
 const COMMANDS_MS = DAY_MS;
-const ROOMS_AT_ONCE = 100;
+const ROOMS_AT_ONCE = 25;
 /** So few that nobody who writes meanwhile notices. */
 const REMOVED_AT_ONCE = 200;
+const PICTURES_AT_ONCE = 10;
 const PAUSE_MS = 20;
 
 export interface CleanUpPorts {
@@ -48,17 +49,23 @@ async function trimRoom({ store, clock }: CleanUpPorts, room: RoomId, firstSeq: 
   // Most rooms have nothing to give up: one message tells.
   for (let limit = 1; ; limit = REMOVED_AT_ONCE) {
     const oldest = await store.messages(room, { from: next, to: next + limit - 1, order: 'asc', limit });
-    const young = oldest.findIndex((it) => it.createdAt >= before);
-    const last = (young < 0 ? oldest : oldest.slice(0, young)).at(-1);
+    const last = oldStep(oldest, before).at(-1);
     if (last === undefined) return next - firstSeq;
-    // The one that told is given up with those that come after it.
-    if (limit > 1) {
-      next = last.seq + 1;
-      await store.trim(room, next);
-      if (oldest.length < limit || young >= 0) return next - firstSeq;
-      await pause(clock);
-    }
+    if (limit === 1) continue;
+    next = last.seq + 1;
+    await store.trim(room, next);
+    await pause(clock);
   }
+}
+
+/** Those in front of the first that is young, as many as go at once: a picture costs what hundreds of texts do. */
+function oldStep(oldest: readonly Message[], before: string): readonly Message[] {
+  let pictures = 0;
+  const end = oldest.findIndex((it) => {
+    if (it.type === 3) pictures += 1;
+    return it.createdAt >= before || pictures > PICTURES_AT_ONCE;
+  });
+  return end < 0 ? oldest : oldest.slice(0, end);
 }
 
 async function dropCommands({ store, clock }: CleanUpPorts): Promise<number> {

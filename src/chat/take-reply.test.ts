@@ -246,7 +246,7 @@ describe('what bots say', () => {
       const forwarding = { ...timed.chat, settings: { ...timed.chat.settings, forwardTokens: true } };
       const token = timed.test.addAccount('ana');
       await postMessage(forwarding, await authenticate(forwarding, token), room, { message: '/stock=a' });
-      await recoverCommands(forwarding);
+      await recoverCommands({ ...forwarding }); // another process
       const [first, second] = timed.queued;
       assert.ok(first && second);
       assert.equal(first.token, token);

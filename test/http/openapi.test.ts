@@ -42,6 +42,8 @@ delete /v1/chat/rooms/{id}/bans/{user}
 delete /v1/chat/rooms/{id}/members/me
 delete /v1/chat/rooms/{id}/members/{user}
 delete /v1/chat/rooms/{id}/messages/{mid}
+delete /v1/chat/users/me/messages
+delete /v1/chat/users/{user}/messages
 get /v1/chat/rooms
 get /v1/chat/rooms/{id}
 get /v1/chat/rooms/{id}/members

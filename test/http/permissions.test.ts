@@ -74,12 +74,6 @@ const PUBLIC: readonly Operation[] = [
     line: (it) => `DELETE ${it.room}/messages/${it.theirs}`,
     expect: row(ROLE, ROLE, 204, 204, 204),
   },
-  { name: 'erase own', line: () => 'DELETE /v1/chat/users/me/messages', expect: row(200, 200, 200, 200, 200) },
-  {
-    name: 'erase another’s',
-    line: () => 'DELETE /v1/chat/users/author/messages',
-    expect: row(ROLE, ROLE, ROLE, ROLE, 200),
-  },
   {
     name: 'leave',
     line: (it) => `DELETE ${it.room}/members/me`,
