@@ -150,11 +150,16 @@ async function runExport(args: string[]): Promise<void> {
   process.stderr.write(`export: ${rooms} rooms with ${messages} messages\n`);
 }
 
+/** Opened with the first line that is asked for: what comes before somebody listens is lost, and the end with it. */
+async function* inputLines(): AsyncGenerator<string> {
+  yield* createInterface({ input: process.stdin, crlfDelay: Number.POSITIVE_INFINITY });
+}
+
 async function runImport(args: string[]): Promise<void> {
   if (args.length > 0) throw new UsageError('usage: parley import < FILE');
   const imported = { rooms: 0, messages: 0 };
   try {
-    await importStore(process.env, createInterface({ input: process.stdin, crlfDelay: Infinity }), imported);
+    await importStore(process.env, inputLines(), imported);
   } finally {
     process.stderr.write(`import: ${imported.rooms} rooms with ${imported.messages} messages\n`);
   }
