@@ -30,7 +30,7 @@ describe('commands', () => {
   const reply = async (n = 0, text = `answer ${n}`, at = timed.chat) => {
     const command = await timed.test.chat.store.command(queued().id);
     assert.ok(command);
-    return postReply(at, command, { bot, text, n });
+    return postReply(at, command, { bot, text, slot: String(n) });
   };
   const logOf = (): Promise<Message[]> =>
     timed.test.chat.store.messages(room, { from: 1, to: 1e9, order: 'asc', limit: 1e6 });
@@ -199,7 +199,7 @@ describe('commands', () => {
       const command = await timed.test.chat.store.command(id);
       assert.ok(command);
       await deleteRoom(timed.chat, ana, room);
-      assert.equal(await postReply(timed.chat, command, { bot, text: 'late', n: 0 }), undefined);
+      assert.equal(await postReply(timed.chat, command, { bot, text: 'late', slot: '0' }), undefined);
     });
 
     it('within the size of a text', async () => {

@@ -11,19 +11,19 @@ import { textType } from './rules/text-type.ts';
 export interface Reply {
   readonly bot: { readonly id: string; readonly name: string };
   readonly text: string;
-  /** 0, 1, 2 … when a command is answered several times. */
-  readonly n: number;
+  /** Tells several replies to one command apart: 0, 1, 2 …, or what stands for it. */
+  readonly slot: string;
   readonly meta?: Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
- * Posts a bot's answer: exactly one visible message per (command, bot, n), however often a bot is run. Undefined when
+ * Posts a bot's answer: exactly one visible message per (command, bot, slot), however often a bot is run. Undefined when
  * it comes too late to be shown; the receipt of another run's answer when that was first.
  */
 export async function postReply(
   chat: Chat,
   command: Command,
-  { bot, text, n, meta }: Reply,
+  { bot, text, slot, meta }: Reply,
 ): Promise<Receipt | undefined> {
   if (!isAwaited(chat, command)) {
     chat.log.info('a reply came too late', { id: command.id, bot: bot.name });
@@ -39,7 +39,7 @@ export async function postReply(
       type: textType(text),
       message: text,
       createdAt: iso(chat.clock.now()),
-      clientId: `${command.id}:${n}`,
+      clientId: `${command.id}:${slot}`,
       fingerprint: 'reply',
       inReplyTo: command.id,
       bot: { name: bot.name },

@@ -75,10 +75,11 @@ describe('what bots say', () => {
     it('needs no more than three fields', async () => {
       const { token } = await ask('/hello=Ben');
       for (const message of ['Hello, Ben!', 'Hello again!']) await take({ chatroom: room, token, message });
+      for (const message of ['once', 'twice']) await take({ chatroom: room, token, message, id: 'id of the queue' });
       const log = await logOf();
       assert.deepEqual(
         log.map((it) => [it.owner, it.ownerName, it.message]),
-        [['bot-hello', 'Hello bot', 'Hello, Ben!']],
+        ['Hello, Ben!', 'Hello again!', 'once'].map((message) => ['bot-hello', 'Hello bot', message]),
       );
     });
 

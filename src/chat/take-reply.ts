@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { authenticate } from './authenticate.ts';
 import type { Chat } from './chat.ts';
 import { ChatError, noSuchRoom } from './errors.ts';
@@ -79,7 +79,19 @@ async function answer(
     }
     return;
   }
-  await postReply(chat, command, { bot, text: reply.message, n: reply.n ?? 0, meta: reply.meta });
+  await postReply(chat, command, { bot, text: reply.message, slot: slotOf(reply), meta: reply.meta });
+}
+
+/**
+ * One reply is visible per slot of a command: the number that a bot gives its reply, 0 where it says only what it
+ * answers. What comes in the earlier server's fields alone says neither: there the id that the queue gave it counts, and
+ * without one it is a reply of its own.
+ */
+function slotOf({ n, inReplyTo, id }: BotReply): string {
+  if (n !== undefined || inReplyTo !== undefined) return String(n ?? 0);
+  return createHash('sha256')
+    .update(id ?? randomUUID())
+    .digest('base64url');
 }
 
 async function postAsBot(

@@ -190,7 +190,7 @@ export const keySetUrl: Kind<URL> = {
 
 /** Several hosts are allowed, which `URL` cannot read. User and password hold no `:`, `@` or `/` that is not escaped. */
 const MONGODB =
-  /^mongodb(?:\+srv)?:\/\/(?:([^:/?#@\s]*(?::[^:/?#@\s]*)?)@)?[^/?#@\s,]+(?:,[^/?#@\s,]+)*\/[^/?#\s.$"\\]+(?:\?[^#\s]*)?$/;
+  /^mongodb(?:\+srv)?:\/\/(?:([^:/?#@\s]*(?::[^:/?#@\s]*)?)@)?(?:\[[\da-fA-F:.]+\]|[^/?#@\s,:[\]]+)(?::\d{1,5})?(?:,(?:\[[\da-fA-F:.]+\]|[^/?#@\s,:[\]]+)(?::\d{1,5})?)*\/[^/?#\s.$"\\]+(?:\?[^#\s]*)?$/;
 
 export const mongodbUri: Kind<string> = {
   values: '`mongodb://…/database` or `mongodb+srv://…/database`',

@@ -51,5 +51,6 @@ export function optional<T>(
 export const fallbackFor = (row: Variable<unknown>, stage: Stage): string | undefined =>
   typeof row.fallback === 'object' ? row.fallback[stage] : row.fallback;
 
-/** A text that is no secret, as it may be shown: what looks like a user and password before a host is hidden. */
-export const shown = (text: string): string => text.replace(/^(.*?\/\/)?.*@/s, '$1…@');
+/** A text that is no secret, as it may be shown: what looks like a user and password before a host, or a key behind it, is hidden. */
+export const shown = (text: string): string =>
+  text.replace(/^(.*?\/\/)?.*@/s, '$1…@').replace(/^(\w+:\/\/[^?]*\?).*/s, '$1…');

@@ -186,6 +186,8 @@ export async function startChatWorker(
     if (isHandOver(message) && socket) takeOver(server, Buffer.from(message.head), socket as Socket);
   });
 
+  // A worker that takes another one's place must not refuse what the other could still do.
+  await waitUntil(() => Object.values(parts).every((reach) => reach() === 'here'), performance.now() + REACH_MS);
   const unanswered = countUnanswered(server);
   const address = await listen(server, config.http.port, config.http.interface);
   held.own('server', server, (it) => it.closeAllConnections());
@@ -223,6 +225,8 @@ export async function startChatWorker(
   };
 }
 
+/** Parts get this long to be reached before clients come; without them there is `/livez` and `/readyz` to answer. */
+const REACH_MS = 3000;
 /** For the last answers to polls of other workers, which are on their way already. */
 const ROUTED_MS = 300;
 /** Kept free at the end of the grace for closing everything. */

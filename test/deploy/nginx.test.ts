@@ -128,7 +128,8 @@ describe('nginx/parley.conf', () => {
     await eventually('both have written it', async () => {
       return (await nginx.accessLog()).includes(`id=${id}`) && server.output.includes(id);
     });
-    for (const path of ['/livez', '/readyz', '/metrics']) assert.equal((await rest(url, `GET ${path}`)).status, 404);
+    for (const path of ['/livez', '/readyz', '/metrics', '/metrics/', '/metrics/?x=1'])
+      assert.equal((await rest(url, `GET ${path}`)).status, 404);
     assert.equal((await rest(url, 'GET /')).status, 200);
   }, 20_000);
 

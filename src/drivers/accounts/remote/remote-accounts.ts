@@ -17,7 +17,7 @@ const WAITING = 10_000;
 const PATIENCE_MS = 1700;
 const LONGEST_REQUEST_MS = 1500;
 const FAILURES_TO_OPEN = 5;
-const OPEN_MS = 10_000;
+const OPEN_MS = 2000;
 const CACHED = 20_000;
 
 /** What can go into a header; anything else is no token, and nobody needs to be asked. */
@@ -46,7 +46,7 @@ interface Cached {
  * Accounts of a service elsewhere. A token is asked about once however many callers have it, its answer is believed for
  * `cacheMs` or until it expires, and where the service gives no clear answer nobody is let in.
  *
- * Tokens are kept as SHA-256 only. Five failures in a row open the breaker: for 10 s every unknown token is answered
+ * Tokens are kept as SHA-256 only. Five failures in a row open the breaker: for 2 s every unknown token is answered
  * `account_service` at once, then one request tries whether the service is back.
  */
 export class RemoteAccounts implements Accounts {

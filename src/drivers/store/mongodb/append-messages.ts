@@ -13,9 +13,11 @@ import { isRefusal, isUnreachable, refusalsOf, storeFailure } from './store-fail
 /** Larger ones gain nothing, and the last of one waits for the first. */
 const MAX_BATCH_MESSAGES = 200;
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
-/** After a failure, growing with each: half of it at random, so that rivals for the same seq part. */
+/** After a failure, growing with each. */
 const FIRST_PAUSE_MS = 4;
 const LONGEST_PAUSE_MS = 200;
+/** Seqs that are found taken one after the other before the head is read: who is far behind would take for ever. */
+const STEPS_BEFORE_READ = 8;
 
 export interface WriteStats {
   /** Committed batches, writes in them, operations that the engine failed, heads read because an insert was not clear. */
@@ -45,6 +47,9 @@ type Waits = Waiting<Append, Receipt>;
  *
  * The unique index (room, key) stores a message at most once, so a batch whose outcome is unknown may be sent again as it
  * is: the key tells which of it was there. Nobody is answered by a guess.
+ *
+ * Rivals for a room are other processes. Whoever comes too late for a seq hears of it when the winner does, and tries the
+ * next one at once: reading the head in between, or pausing, would make it come too late again and again.
  *
  * That the room exists is checked while the insert runs. What was stored in a room that is gone is seen by nobody: all
  * reads go through the room, and its key is never used again.
@@ -88,7 +93,8 @@ export class MessageAppender {
   async #commit(id: string, batch: readonly Waits[]): Promise<void> {
     // Of rooms of the same id, what a caller knows may be of an earlier one.
     let isKnownHeadGood = true;
-    for (let tries = 0; ; tries++) {
+    let failures = 0;
+    for (let steps = 0; ; ) {
       const open = batch.filter((it) => it.isOpen());
       const [first] = open;
       if (first === undefined) return;
@@ -96,23 +102,35 @@ export class MessageAppender {
       try {
         const place = await this.#place(database, id);
         const known = isKnownHeadGood ? open.map(({ item }) => item.knownHead) : [];
-        const isGone = await this.#insert(database, id, place, Math.max(place.head, ...known), open);
-        if (isGone) {
+        const mayStep = steps % (STEPS_BEFORE_READ + 1) > 0;
+        const outcome = await this.#insert(database, id, place, Math.max(place.head, ...known), open, mayStep);
+        if (outcome === 'gone') {
           this.#places.forget(id);
           isKnownHeadGood = false;
+        } else if (outcome === 'taken') {
+          steps += 1;
+          continue;
         }
       } catch (error) {
         if (error instanceof ChatError) throw error;
         // With no server at all there is nothing to find out.
         if (isUnreachable(error)) throw error;
       }
-      const longest = Math.min(FIRST_PAUSE_MS * 2 ** tries, LONGEST_PAUSE_MS);
+      const longest = Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS);
+      failures += 1;
       if (open.some((it) => it.isOpen())) await pause(longest * (0.5 + Math.random() / 2));
     }
   }
 
-  /** Answers as many as it can; resolves whether the room is gone. */
-  async #insert(database: Database, id: string, place: Place, head: number, open: readonly Waits[]): Promise<boolean> {
+  /** Answers as many as it can. Where another one took a seq first, `mayStep` says to go on from there without a read. */
+  async #insert(
+    database: Database,
+    id: string,
+    place: Place,
+    head: number,
+    open: readonly Waits[],
+    mayStep = false,
+  ): Promise<'done' | 'gone' | 'taken'> {
     const { models, op } = database;
     const entries = open.map(({ item }, at) => toEntry(item, place.key, head + 1 + at));
     const [there, inserted] = await Promise.allSettled([
@@ -124,14 +142,21 @@ export class MessageAppender {
       await op(
         models.entries.deleteMany({ room: place.key, key: trusted({ $in: entries.map(({ key }) => key) }) }).exec(),
       );
-      return true;
+      return 'gone';
     }
     if (inserted.status === 'fulfilled') {
       this.#acknowledge(database, id, place, head, entries, open);
-      return false;
+      return 'done';
+    }
+    const [refused] = refusalsOf(inserted.reason) ?? [];
+    if (refused?.isSeqTaken && mayStep) {
+      const stored = entries.slice(0, refused.index);
+      if (stored.length > 0) this.#acknowledge(database, id, place, head, stored, open);
+      this.#places.remember(id, place.key, head + refused.index + 1);
+      return 'taken';
     }
     await this.#settle(database, id, place, head, open, inserted.reason);
-    return false;
+    return refused?.isSeqTaken ? 'taken' : 'done';
   }
 
   #acknowledge(

@@ -24,14 +24,28 @@ export function isDuplicate(error: unknown): boolean {
   return error.result.getWriteConcernError() === undefined && writeErrorsOf(error).every((it) => it.code === DUPLICATE);
 }
 
+export interface Refusal {
+  readonly index: number;
+  /** Some unique index has it already. */
+  readonly isDuplicate: boolean;
+  /** The index of a room's seqs, for certain; engines that do not name the index leave it open. */
+  readonly isSeqTaken: boolean;
+}
+
+const SEQ_TAKEN = /index: (?:\S*\.\$)?room_1_seq_1\b/;
+
 /**
  * Which documents of a batch were refused; all others that were tried are stored: before the first in an ordered batch, all
  * in another. Undefined when that is not clear.
  */
-export function refusalsOf(error: unknown): readonly { index: number; isDuplicate: boolean }[] | undefined {
+export function refusalsOf(error: unknown): readonly Refusal[] | undefined {
   if (!(error instanceof mongo.MongoBulkWriteError)) return undefined;
   if (error.result.getWriteConcernError() !== undefined) return undefined;
-  const refused = writeErrorsOf(error).map((it) => ({ index: it.index, isDuplicate: it.code === DUPLICATE }));
+  const refused = writeErrorsOf(error).map((it) => ({
+    index: it.index,
+    isDuplicate: it.code === DUPLICATE,
+    isSeqTaken: it.code === DUPLICATE && SEQ_TAKEN.test(it.errmsg ?? ''),
+  }));
   return refused.length === 0 ? undefined : refused;
 }
 
