@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { Agent, createServer } from 'node:http';
 import type { Socket } from 'node:net';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import type { ChatClient } from '../support/chat-client.ts';
 import { checkLogs } from '../support/check-logs.ts';
@@ -11,24 +10,11 @@ import { createGuest, createRoom, expectStatus, type Guest, rest } from '../supp
 import { startSenders } from '../support/senders.ts';
 import type { SpawnedServer } from '../support/spawn-server.ts';
 import { TestBed } from '../support/test-bed.ts';
-import { adapt, Nginx } from './nginx.ts';
+import { inFrontOf, type Nginx } from './nginx.ts';
 import { startRequests } from './steady-requests.ts';
 
 const WORKERS = 2;
 const CANARY = 'canary0123456789abcdef';
-
-/** nginx/parley.conf in front of a server. */
-async function inFrontOf(bed: TestBed, server: { readonly port: string }): Promise<Nginx> {
-  const site = (port: number, dir: string): Promise<string> =>
-    adapt('parley.conf', [
-      [/listen 80;/, `listen 127.0.0.1:${port};`],
-      [/listen \[::\]:80;/, ''],
-      [/\/var\/log\/nginx\/parley\.access\.log/, join(dir, 'access.log')],
-      [/\/var\/log\/nginx\/parley\.error\.log/, join(dir, 'error.log')],
-      [/127\.0\.0\.1:3000/, `127.0.0.1:${server.port}`],
-    ]);
-  return bed.own(await Nginx.open(await bed.folder(), site), (it) => it.stop());
-}
 
 /** A connection per request, from this address of the loopback network. */
 const from = (localAddress: string): Agent => new Agent({ localAddress });

@@ -5,6 +5,7 @@ import { freePorts } from '../../scripts/engines/free-ports.js';
 import { findNginx } from '../../scripts/engines/nginx.js';
 import { eventually } from '../support/eventually.ts';
 import { rest } from '../support/rest.ts';
+import type { TestBed } from '../support/test-bed.ts';
 import { ROOT } from './pm2.ts';
 
 /** A file of nginx/ with the addresses of a test in place of its own; whatever else it says is tried as it is. */
@@ -112,4 +113,17 @@ export class Nginx {
   accessLog(): Promise<string> {
     return readFile(join(this.dir, 'access.log'), 'utf8');
   }
+}
+
+/** nginx/parley.conf in front of a server. */
+export async function inFrontOf(bed: TestBed, server: { readonly port: string }): Promise<Nginx> {
+  const site = (port: number, dir: string): Promise<string> =>
+    adapt('parley.conf', [
+      [/listen 80;/, `listen 127.0.0.1:${port};`],
+      [/listen \[::\]:80;/, ''],
+      [/\/var\/log\/nginx\/parley\.access\.log/, join(dir, 'access.log')],
+      [/\/var\/log\/nginx\/parley\.error\.log/, join(dir, 'error.log')],
+      [/127\.0\.0\.1:3000/, `127.0.0.1:${server.port}`],
+    ]);
+  return bed.own(await Nginx.open(await bed.folder(), site), (it) => it.stop());
 }

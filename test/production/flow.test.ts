@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, describe, it } from '@jest/globals';
-import { eventually } from '../support/eventually.ts';
 import { engines } from '../support/engines.ts';
+import { eventually } from '../support/eventually.ts';
 import { runFlow } from '../support/flow.ts';
 import { TestBed } from '../support/test-bed.ts';
 
@@ -17,14 +17,10 @@ function namesOfOneChat() {
 describe('the same flow on every set-up', () => {
   let bed: TestBed;
   const test = (name: string, run: () => Promise<void>) =>
-    it(
-      name,
-      async () => {
-        bed = new TestBed();
-        await run();
-      },
-      90_000,
-    );
+    it(name, async () => {
+      bed = new TestBed();
+      await run();
+    }, 90_000);
   afterEach(() => bed.close(), 60_000);
 
   test('embedded parts', async () => {

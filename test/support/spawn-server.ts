@@ -24,7 +24,7 @@ export interface SpawnOptions {
 
 let built = false;
 
-function buildOnce(): void {
+export function buildOnce(): void {
   if (built) return;
   const { status } = spawnSync(process.execPath, [join(ROOT, 'scripts/build-if-needed.js')], { stdio: 'inherit' });
   if (status !== 0) throw new Error('the build failed');
