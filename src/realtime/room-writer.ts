@@ -11,8 +11,8 @@ import { wsTextFrame } from './ws-text-frame.ts';
  * long as its last writes were many: a system call costs some 20 µs of CPU, so that the writes of a room take at most
  * a fifth of a core however fast it talks.
  */
-const WINDOW_MS_PER_WRITE = 0.1;
-const WINDOW_MS = { min: 5, max: 25 };
+const WINDOW_MS_PER_WRITE = 0.15;
+const WINDOW_MS = { min: 5, max: 30 };
 /** A window that has grown to this is written at once. */
 const WINDOW_BYTES = 64 * 1024;
 /** Windows of rooms that fell quiet are forgotten about this often. */
