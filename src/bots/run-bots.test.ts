@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { describe, it } from '@jest/globals';
 import { FakeClock } from '../../test/support/fake-clock.ts';
 import type { BotCommand, BotReply, Take } from '../chat/ports/jobs.ts';
-import { LATE_MS } from '../chat/post-command.ts';
+import { LATE_MS } from '../chat/ports/jobs.ts';
 import type { Bot } from './bot.ts';
 import { runBots } from './run-bots.ts';
 

@@ -1,6 +1,5 @@
 import type { Clock } from '../chat/ports/clock.ts';
-import type { BotCommand, BotJobs, BotReply } from '../chat/ports/jobs.ts';
-import { isAwaited } from '../chat/post-command.ts';
+import { type BotCommand, type BotJobs, type BotReply, isAwaited } from '../chat/ports/jobs.ts';
 import type { Bot } from './bot.ts';
 
 export interface BotPorts {

@@ -1,7 +1,8 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { Chat } from './chat.ts';
 import { ChatError, invalidFields } from './errors.ts';
 import type { Account, Room, RoomId, RoomView, Visibility } from './model.ts';
+import { newEpoch } from './new-epoch.ts';
 import { iso } from './ports/clock.ts';
 import type { RoomPatch } from './ports/store.ts';
 import { assertChatRole, assertRank, isAdmin, seeRoom } from './rules/access.ts';
@@ -31,7 +32,7 @@ export async function createRoom(chat: Chat, caller: Account, input: RoomInput):
         nameKey: nameKey(name),
         topic: input.topic ?? '',
         visibility: input.visibility ?? 'public',
-        epoch: randomBytes(9).toString('base64url'),
+        epoch: newEpoch(),
         createdAt: at,
       },
       { user: caller.user, name: caller.name },

@@ -5,7 +5,8 @@ import { tryAgain } from './errors.ts';
 import { deleteRoom } from './manage-rooms.ts';
 import type { Message } from './model.ts';
 import type { NewBotCommand } from './ports/jobs.ts';
-import { LATE_MS, recoverCommands } from './post-command.ts';
+import { LATE_MS } from './ports/jobs.ts';
+import { recoverCommands } from './post-command.ts';
 import { type Posted, postMessage } from './post-message.ts';
 import { postReply } from './post-reply.ts';
 

@@ -6,7 +6,7 @@ import { keepTrying } from './keep-trying.ts';
 import type { Account, Command, MessageId, RoomView } from './model.ts';
 import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
-import type { NewBotCommand } from './ports/jobs.ts';
+import { isAwaited, type NewBotCommand } from './ports/jobs.ts';
 import { OPEN_COMMANDS_MAX } from './ports/store.ts';
 import type { Draft } from './rules/draft.ts';
 import { ticketOf } from './ticket.ts';
@@ -19,8 +19,6 @@ export interface CommandDraft {
   readonly fingerprint: string;
 }
 
-/** A late answer is still shown this long after the sender was told of silence. */
-export const LATE_MS = 60_000;
 /** An unknown outcome is asked after for the first time after this. */
 const SETTLE_MS = 500;
 /** Between two tries to queue a command; a queue that is away takes its time to say so, too. */
@@ -81,10 +79,6 @@ async function put(chat: Chat, command: Command): ReturnType<Chat['store']['putC
     throw cause;
   }
 }
-
-/** Whether an answer would still be shown. */
-export const isAwaited = (chat: Pick<Chat, 'clock'>, { deadline }: Pick<Command, 'deadline'>): boolean =>
-  chat.clock.now() <= deadline + LATE_MS;
 
 /** Runs a command if it is stored and its answer could still be shown. Resolves whether it is stored. */
 async function takeUp(chat: Chat, id: string): Promise<boolean> {

@@ -3,7 +3,7 @@ import { ChatError } from './errors.ts';
 import type { Command, Receipt } from './model.ts';
 import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
-import { isAwaited } from './post-command.ts';
+import { isAwaited } from './ports/jobs.ts';
 import { appendMessage } from './post-message.ts';
 import { assertTextSize } from './rules/draft.ts';
 import { textType } from './rules/text-type.ts';

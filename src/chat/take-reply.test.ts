@@ -6,7 +6,8 @@ import { tryAgain } from './errors.ts';
 import { banUser } from './manage-members.ts';
 import type { Message } from './model.ts';
 import type { BotReply, NewBotCommand, Take } from './ports/jobs.ts';
-import { LATE_MS, recoverCommands } from './post-command.ts';
+import { LATE_MS } from './ports/jobs.ts';
+import { recoverCommands } from './post-command.ts';
 import { postMessage } from './post-message.ts';
 import { replyTaker } from './take-reply.ts';
 

@@ -1,7 +1,7 @@
 /** Rejects when `work` is not done within `ms`, whatever becomes of it then. */
 export async function within<T>(
   ms: number,
-  work: Promise<T>,
+  work: PromiseLike<T>,
   late = (): Error => new Error(`not done within ${Math.round(ms)} ms`),
 ): Promise<T> {
   let timer: NodeJS.Timeout | undefined;

@@ -1,12 +1,18 @@
-import type { ChatSocket } from './socket-types.ts';
+import type { PushOf, ServerEvent } from '../wire/socket.ts';
+import type { ChatNamespace, ChatSocket } from './socket-types.ts';
+import { wsTextFrame } from './ws-text-frame.ts';
 
 /** One event, encoded once for all who get it. */
 export interface Encoded {
   /** For those who still poll. */
   readonly emit: (socket: ChatSocket) => void;
-  /** As {@link wsTextFrame} makes it. */
+  /** As {@link frameOf} makes it. */
   readonly frame: Buffer;
 }
+
+/** A packet of Socket.IO's protocol 5 inside a message packet of Engine.IO's protocol 4. */
+export const frameOf = <E extends ServerEvent>({ name }: ChatNamespace, event: E, push: PushOf<E>): Buffer =>
+  wsTextFrame(`42${name},${JSON.stringify([event, push])}`);
 
 export const joinFrames = (events: readonly Encoded[]): Buffer => {
   const [only] = events;

@@ -1,18 +1,13 @@
 import type { RoomId } from '../chat/model.ts';
 import type { RoomEvent } from '../chat/ports/bus.ts';
 import type { PushOf } from '../wire/socket.ts';
-import { type Encoded, handFrames, joinFrames } from './hand-frames.ts';
+import { type Encoded, frameOf, handFrames, joinFrames } from './hand-frames.ts';
 import { members, readers, user } from './socket-rooms.ts';
 import type { ChatNamespace } from './socket-types.ts';
-import { wsTextFrame } from './ws-text-frame.ts';
+import { type WindowLength, WriteWindow } from './write-window.ts';
 
-/**
- * What goes out of a room within its window is one write per member; a quiet room does not wait at all. A window is as
- * long as its last writes were many: a system call costs some 20 µs of CPU, so that the writes of a room take at most
- * a fifth of a core however fast it talks.
- */
-const WINDOW_MS_PER_WRITE = 0.15;
-const WINDOW_MS = { min: 5, max: 30 };
+/** What goes out of a room within its window is one write per member, and a write is a system call of some 20 µs of CPU. */
+const WINDOW: WindowLength = { perWriteMs: 0.15, minMs: 5, maxMs: 30 };
 /** A window that has grown to this is written at once. */
 const WINDOW_BYTES = 64 * 1024;
 /** Windows of rooms that fell quiet are forgotten about this often. */
@@ -23,10 +18,7 @@ type LogEvent = 'message' | 'message:updated' | 'message:deleted';
 interface RoomWindow {
   pending: Encoded[];
   bytes: number;
-  flushedAt: number;
-  /** From `flushedAt` on, milliseconds. */
-  waitMs: number;
-  cancel: (() => void) | undefined;
+  readonly writes: WriteWindow;
 }
 
 /**
@@ -87,53 +79,47 @@ export class RoomWriter {
   }
 
   close(): void {
-    for (const { cancel } of this.#windows.values()) cancel?.();
+    for (const { writes } of this.#windows.values()) writes.cancel();
     this.#windows.clear();
     this.#dirty.clear();
   }
 
   #add<E extends LogEvent>(room: RoomId, event: E, push: PushOf<E>, emit: Encoded['emit']): void {
-    // A packet of Socket.IO's protocol 5 inside a message packet of Engine.IO's protocol 4.
-    const frame = wsTextFrame(`42${this.#namespace.name},${JSON.stringify([event, push])}`);
-    const window = this.#windows.get(room) ?? { pending: [], bytes: 0, flushedAt: 0, waitMs: 0, cancel: undefined };
-    this.#windows.set(room, window);
+    const frame = frameOf(this.#namespace, event, push);
+    const window = this.#windowOf(room);
     window.pending.push({ frame, emit });
     window.bytes += frame.length;
     this.#dirty.add(room);
     if (window.bytes >= WINDOW_BYTES) this.#flush(room);
-    else window.cancel ??= this.#schedule(room, window);
+    else window.writes.schedule();
   }
 
-  /** At the end of this turn when the room was quiet, else when its window is over. */
-  #schedule(room: RoomId, { flushedAt, waitMs: window }: RoomWindow): () => void {
-    const waitMs = flushedAt + window - performance.now();
-    if (waitMs <= 0) {
-      const immediate = setImmediate(() => this.#flush(room));
-      return () => clearImmediate(immediate);
-    }
-    const timer = setTimeout(() => this.#flush(room), waitMs);
-    return () => clearTimeout(timer);
+  #windowOf(room: RoomId): RoomWindow {
+    const known = this.#windows.get(room);
+    if (known) return known;
+    const made = { pending: [], bytes: 0, writes: new WriteWindow(WINDOW, () => this.#flush(room)) };
+    this.#windows.set(room, made);
+    return made;
   }
 
   #flush(room: RoomId): void {
     this.#dirty.delete(room);
     const window = this.#windows.get(room);
     if (!window) return;
-    window.cancel?.();
-    const writes = this.#send(room, window.pending);
-    window.waitMs = Math.min(WINDOW_MS.max, Math.max(WINDOW_MS.min, writes * WINDOW_MS_PER_WRITE));
+    window.writes.cancel();
+    const reached = this.#send(room, window.pending);
     window.pending = [];
     window.bytes = 0;
-    window.cancel = undefined;
-    window.flushedAt = performance.now();
-    if (window.flushedAt - this.#sweptAt > SWEEP_MS) this.#sweep(window.flushedAt);
+    window.writes.written(reached);
+    const now = performance.now();
+    if (now - this.#sweptAt > SWEEP_MS) this.#sweep(now);
   }
 
   /** Where nothing waits and the last flush is long ago, no window is as good as that one. */
   #sweep(now: number): void {
     this.#sweptAt = now;
-    for (const [room, { flushedAt, waitMs }] of this.#windows) {
-      if (!this.#dirty.has(room) && flushedAt + waitMs <= now) this.#windows.delete(room);
+    for (const [room, { writes }] of this.#windows) {
+      if (!this.#dirty.has(room) && writes.isOver(now)) this.#windows.delete(room);
     }
   }
 

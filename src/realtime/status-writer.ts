@@ -1,12 +1,11 @@
 import type { RoomId, UserId } from '../chat/model.ts';
-import { type Encoded, handFrames, joinFrames } from './hand-frames.ts';
+import { type Encoded, frameOf, handFrames, joinFrames } from './hand-frames.ts';
 import { members } from './socket-rooms.ts';
 import type { ChatNamespace } from './socket-types.ts';
-import { wsTextFrame } from './ws-text-frame.ts';
+import { type WindowLength, WriteWindow } from './write-window.ts';
 
 /** As in the rooms' windows: the longer, the more was written last. A change is to be seen everywhere within 1 s. */
-const WINDOW_MS_PER_WRITE = 0.2;
-const WINDOW_MS = { min: 5, max: 250 };
+const WINDOW: WindowLength = { perWriteMs: 0.2, minMs: 5, maxMs: 250 };
 
 interface Status {
   readonly status: 1 | 2;
@@ -20,10 +19,8 @@ interface Status {
  */
 export class StatusWriter {
   readonly #namespace: ChatNamespace;
+  readonly #window = new WriteWindow(WINDOW, () => this.#flush());
   #pending = new Map<UserId, Status>();
-  #flushedAt = 0;
-  #waitMs = 0;
-  #cancel: (() => void) | undefined;
 
   constructor(namespace: ChatNamespace) {
     this.#namespace = namespace;
@@ -34,33 +31,22 @@ export class StatusWriter {
     // Behind what came since the former change: the order of the last ones is what shows.
     this.#pending.delete(user);
     this.#pending.set(user, { status, rooms });
-    this.#cancel ??= this.#schedule();
+    this.#window.schedule();
   }
 
   close(): void {
-    this.#cancel?.();
+    this.#window.cancel();
     this.#pending.clear();
-  }
-
-  #schedule(): () => void {
-    const waitMs = this.#flushedAt + this.#waitMs - performance.now();
-    if (waitMs <= 0) {
-      const immediate = setImmediate(() => this.#flush());
-      return () => clearImmediate(immediate);
-    }
-    const timer = setTimeout(() => this.#flush(), waitMs);
-    return () => clearTimeout(timer);
   }
 
   #flush(): void {
     const pending = this.#pending;
     this.#pending = new Map();
-    this.#cancel = undefined;
     const { adapter, sockets } = this.#namespace;
     const told = new Map<string, Encoded[]>();
     for (const [user, { status, rooms }] of pending) {
       const push = { user, status };
-      const frame = wsTextFrame(`42${this.#namespace.name},${JSON.stringify(['status', push])}`);
+      const frame = frameOf(this.#namespace, 'status', push);
       const event: Encoded = { frame, emit: (socket) => void socket.emit('status', push) };
       for (const room of rooms) {
         for (const id of adapter.rooms.get(members(room)) ?? []) {
@@ -75,7 +61,6 @@ export class StatusWriter {
       const socket = sockets.get(id);
       if (socket) handFrames(socket, events, joinFrames(events));
     }
-    this.#waitMs = Math.min(WINDOW_MS.max, Math.max(WINDOW_MS.min, told.size * WINDOW_MS_PER_WRITE));
-    this.#flushedAt = performance.now();
+    this.#window.written(told.size);
   }
 }

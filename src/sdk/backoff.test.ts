@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { randomNumbers } from '../verify/random-numbers.ts';
 import { afterMs, backoffMs, reconnectMs } from './backoff.ts';
 
 const waits = { minMs: 100, maxMs: 1000 };
@@ -38,14 +39,14 @@ describe('a thousand clients that lose the same server in the same instant', () 
   };
 
   it('come back spread, not before they were asked to', () => {
-    const random = randomOf(1);
+    const random = randomNumbers(1);
     const arrivals = Array.from({ length: CLIENTS }, () => reconnectMs(0, backoff, afterMs(1000, random), random));
     expect(Math.min(...arrivals)).toBeGreaterThanOrEqual(1000);
     expect(crowd(arrivals)).toBeLessThan(CLIENTS / 4);
   });
 
   it.each([0, 400, 3000, 20_000, 60_000])('come back spread when it is away for %s ms', (awayMs) => {
-    const random = randomOf(2);
+    const random = randomNumbers(2);
     const arrivals = Array.from({ length: CLIENTS }, () => {
       let at = 0;
       for (let attempt = 0; attempt === 0 || at < awayMs; attempt += 1) {
@@ -57,14 +58,3 @@ describe('a thousand clients that lose the same server in the same instant', () 
     expect(Math.max(...arrivals)).toBeLessThanOrEqual(awayMs + backoff.maxMs);
   });
 });
-
-/** Mulberry32: repeatable. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}

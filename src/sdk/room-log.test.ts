@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { randomNumbers } from '../verify/random-numbers.ts';
 import { type CaughtUp, type Change, type Message, RoomLog } from './room-log.ts';
 
 /** What a server would answer, from the one list that is the truth. */
@@ -80,17 +81,6 @@ function catchUp(log: RoomLog, truth: Truth, limit?: number): number {
     if (log.caughtUp(truth.resume(log.cursor, limit)).complete) return asked;
   }
   throw new Error('never complete');
-}
-
-/** A small generator with a seed, so that a failure can be run again (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
-  };
 }
 
 const seqs = (log: RoomLog): number[] => log.list.map((it) => it.seq);
@@ -310,7 +300,7 @@ describe('RoomLog', () => {
   it.each(Array.from({ length: 100 }, (_, seed) => seed))(
     'equals the history whatever is lost, doubled, swapped or cut: seed %d',
     (seed) => {
-      const random = seeded(seed + 1);
+      const random = randomNumbers(seed + 1);
       const pick = (count: number): number => Math.floor(random() * count);
       const truth = new Truth().fill(pick(40));
       const upwards = random() < 0.5;

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { newEpoch } from '../chat/new-epoch.ts';
 import { parseConfig } from '../config/parse-config.ts';
 import { type BackedUp, BackUpRefused, backUp, restore } from '../drivers/store/sqlite/back-up.ts';
 
@@ -6,8 +6,7 @@ import { type BackedUp, BackUpRefused, backUp, restore } from '../drivers/store/
 export const backUpStore = (env: NodeJS.ProcessEnv, file: string): BackedUp => backUp(folderOf(env), file);
 
 /** Into the folder that the environment names, on which no server may run. */
-export const restoreStore = (env: NodeJS.ProcessEnv, file: string): BackedUp =>
-  restore(folderOf(env), file, () => randomBytes(9).toString('base64url'));
+export const restoreStore = (env: NodeJS.ProcessEnv, file: string): BackedUp => restore(folderOf(env), file, newEpoch);
 
 function folderOf(env: NodeJS.ProcessEnv): string {
   const { store } = parseConfig(env);

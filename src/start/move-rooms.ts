@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
 import { type Exported, exportRooms } from '../archive/export-rooms.ts';
 import { type Imported, importRooms } from '../archive/import-rooms.ts';
 import type { RoomId } from '../chat/model.ts';
+import { newEpoch } from '../chat/new-epoch.ts';
 import type { Archive } from '../chat/ports/archive.ts';
 import type { Log } from '../chat/ports/log.ts';
 import { parseConfig } from '../config/parse-config.ts';
@@ -50,7 +50,7 @@ export async function importStore(
 ): Promise<void> {
   const archive = await openArchive(env, 'import');
   try {
-    await importRooms(archive, lines, () => randomBytes(9).toString('base64url'), imported);
+    await importRooms(archive, lines, newEpoch, imported);
   } finally {
     await archive.close();
   }

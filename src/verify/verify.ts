@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { checkLog, type Findings } from './check-log.ts';
 import { LoadClient } from './load-client.ts';
 import { PublicApi } from './public-api.ts';
+import { type Quantiles, quantilesOf } from './quantiles.ts';
+import { randomNumbers } from './random-numbers.ts';
 
 export interface VerifyOptions {
   readonly url: string;
@@ -31,13 +33,6 @@ export interface VerifyResult {
   readonly ok: boolean;
 }
 
-interface Quantiles {
-  readonly count: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
-}
-
 /** After the load: until every receipt has come and every client holds everything. */
 const SETTLE_MS = 30_000;
 const ONLINE_MS = 30_000;
@@ -59,7 +54,7 @@ async function within(ms: number, isSo: () => boolean): Promise<boolean> {
  */
 export async function verify(options: VerifyOptions, tell: (line: string) => void): Promise<VerifyResult> {
   const { rooms: roomCount, seconds, rate } = options;
-  const random = randomOf(options.seed);
+  const random = randomNumbers(options.seed);
   const api = new PublicApi(options.url);
   const tokens = options.tokens ?? (await times(options.clients, (n) => api.createGuest(`Verify ${n + 1}`)));
   const [owner] = tokens;
@@ -161,22 +156,4 @@ function pick<T>(from: readonly T[], random: () => number): T {
   const found = from[Math.floor(random() * from.length)];
   if (found === undefined) throw new Error('there is nothing to choose from');
   return found;
-}
-
-function quantilesOf(values: readonly number[]): Quantiles {
-  const sorted = [...values].sort((a, b) => a - b);
-  const at = (part: number): number =>
-    Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0);
-  return { count: sorted.length, p50: at(0.5), p99: at(0.99), max: at(1) };
-}
-
-/** Mulberry32: repeatable, and as good as choosing among clients needs. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterAll, describe, it } from '@jest/globals';
 import { connect } from '../../src/sdk/client.ts';
 import type { Acked } from '../../src/verify/check-log.ts';
+import { randomNumbers } from '../../src/verify/random-numbers.ts';
 import type { ChatClient } from '../support/chat-client.ts';
 import { type CheckedClient, checkLogs } from '../support/check-logs.ts';
 import { eventually } from '../support/eventually.ts';
@@ -22,17 +23,6 @@ type LoadClient = CheckedClient & {
   readonly cut: () => number;
 };
 
-/** Mulberry32: repeatable, as good as needed to choose among three. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 describe('the whole under load', () => {
   const bed = new TestBed();
   afterAll(() => bed.close(), 60_000);
@@ -46,7 +36,7 @@ describe('the whole under load', () => {
   ];
   for (const [kind, open] of ways) {
     it(`${CLIENTS} ${kind} in ${ROOMS} rooms, ${KILLS} workers killed at random: every list is the history (LOAD_SEED=${SEED})`, async () => {
-      const random = randomOf(SEED);
+      const random = randomNumbers(SEED);
       const server = await bed.server({ INSTANCES: '3', LOG: 'warn' });
       const { url } = server;
       const owner = await createGuest(url, 'Owner');

@@ -6,9 +6,9 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { backUp, restore } from '../../src/drivers/store/sqlite/back-up.ts';
 import { SqliteStore } from '../../src/drivers/store/sqlite/sqlite-store.ts';
 import { SqliteWriter } from '../../src/drivers/store/sqlite/sqlite-writer.ts';
+import { at, newRoom } from '../support/store-data.ts';
 
 const ROOM = 'room';
-const at = '2026-01-02T03:04:05.678Z';
 
 describe('backing up the embedded store', () => {
   let dir: string;
@@ -18,16 +18,7 @@ describe('backing up the embedded store', () => {
     dir = mkdtempSync(join(tmpdir(), 'parley-backup-'));
     file = join(dir, 'copy.db');
     writer = await SqliteWriter.open(dir);
-    const room = {
-      id: ROOM,
-      name: 'T',
-      nameKey: 't',
-      topic: '',
-      visibility: 'public',
-      epoch: 'e',
-      createdAt: at,
-    } as const;
-    await writer.submit({ name: 'createRoom', args: [room, { user: 'ada', name: 'Ada' }, 10] });
+    await writer.submit({ name: 'createRoom', args: [newRoom({ id: ROOM }), { user: 'ada', name: 'Ada' }, 10] });
   });
   afterEach(async () => {
     await writer.close();

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { Command, NewMessage } from '../../src/chat/model.ts';
+import type { Command } from '../../src/chat/model.ts';
 import { type NewRoom, OPEN_COMMANDS_MAX, type Store } from '../../src/chat/ports/store.ts';
+import { at, draft, newRoom } from '../support/store-data.ts';
 
 export interface OpenStore {
   readonly store: Store;
@@ -16,38 +17,10 @@ export interface OpenStore {
   close(): Promise<void>;
 }
 
-const at = '2026-01-02T03:04:05.678Z';
 const ada = { user: 'ada', name: 'Ada' };
 const bob = { user: 'bob', name: 'Bob' };
 const MANY = 500;
 const everything = { from: 1, to: Number.MAX_SAFE_INTEGER, order: 'asc', limit: 10_000 } as const;
-
-const newRoom = (over: Partial<NewRoom> = {}): NewRoom => {
-  const name = over.name ?? `Room ${randomUUID()}`;
-  return {
-    id: randomUUID(),
-    name,
-    nameKey: name.toLowerCase(),
-    topic: '',
-    visibility: 'public',
-    epoch: 'e1',
-    createdAt: at,
-    ...over,
-  };
-};
-
-const draft = (chatroom: string, over: Partial<NewMessage> = {}): NewMessage => ({
-  id: randomUUID(),
-  chatroom,
-  owner: 'ada',
-  ownerName: 'Ada',
-  type: 1,
-  message: 'hello',
-  createdAt: at,
-  clientId: randomUUID(),
-  fingerprint: 'f1',
-  ...over,
-});
 
 const newCommand = (chatroom: string, over: Partial<Command> = {}): Command => ({
   id: randomUUID(),

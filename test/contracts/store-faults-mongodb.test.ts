@@ -1,15 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import type { NewMessage } from '../../src/chat/model.ts';
 import type { Log } from '../../src/chat/ports/log.ts';
-import type { NewRoom, Store } from '../../src/chat/ports/store.ts';
+import type { Store } from '../../src/chat/ports/store.ts';
 import { MongoStore } from '../../src/drivers/store/mongodb/mongo-store.ts';
 import { type Engine, startMongodb } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { withDatabase } from '../support/mongo-database.ts';
+import { at, draft, newRoom } from '../support/store-data.ts';
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts';
 
-const at = '2026-01-02T03:04:05.678Z';
 const ada = { user: 'ada', name: 'Ada' };
 const bob = { user: 'bob', name: 'Bob' };
 const MANY = 500;
@@ -18,25 +17,6 @@ const CALL_ENDS_MS = 5000;
 const everything = { from: 1, to: Number.MAX_SAFE_INTEGER, order: 'asc', limit: 100_000 } as const;
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i + 1);
 const tryAgain = { status: 'rejected', reason: { code: 'try_again', retry: true } };
-
-const newRoom = (over: Partial<NewRoom> = {}): NewRoom => {
-  const name = over.name ?? `Room ${randomUUID()}`;
-  const made = { id: randomUUID(), name, nameKey: name.toLowerCase(), topic: '', epoch: 'e1', createdAt: at };
-  return { ...made, visibility: 'public', ...over };
-};
-
-const draft = (chatroom: string, over: Partial<NewMessage> = {}): NewMessage => ({
-  id: randomUUID(),
-  chatroom,
-  owner: 'ada',
-  ownerName: 'Ada',
-  type: 1,
-  message: 'hello',
-  createdAt: at,
-  clientId: randomUUID(),
-  fingerprint: 'f1',
-  ...over,
-});
 
 interface Logged {
   readonly level: string;

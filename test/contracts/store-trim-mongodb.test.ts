@@ -6,9 +6,9 @@ import { MongoStore } from '../../src/drivers/store/mongodb/mongo-store.ts';
 import { engines } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { dropDatabase } from '../support/mongo-database.ts';
+import { at, newRoom } from '../support/store-data.ts';
 
 const silent: Log = { debug() {}, info() {}, warn() {}, error() {} };
-const at = '2026-01-02T03:04:05.678Z';
 const ROOM = 'trimmed';
 
 describe('the MongoDB store: what was given up', () => {
@@ -44,16 +44,7 @@ describe('the MongoDB store: what was given up', () => {
   ];
   const open = async (messages: number): Promise<MongoStore> => {
     const store = await openStore();
-    const room = {
-      id: ROOM,
-      name: 'T',
-      nameKey: 't',
-      topic: '',
-      visibility: 'public',
-      epoch: 'e',
-      createdAt: at,
-    } as const;
-    await store.createRoom(room, { user: 'ada', name: 'Ada' }, 10);
+    await store.createRoom(newRoom({ id: ROOM }), { user: 'ada', name: 'Ada' }, 10);
     await Promise.all(Array.from({ length: messages }, (_, n) => send(store, n + 1)));
     return store;
   };

@@ -6,8 +6,8 @@ import { afterAll, describe, it } from '@jest/globals';
 import { apps } from '../../ecosystem.config.js';
 import { parseBotsConfig, parseConfig } from '../../src/config/parse-config.ts';
 import { CONFIG_NAMES } from '../../src/config/print-config.ts';
+import { ROOT } from '../support/root.ts';
 import { TestBed } from '../support/test-bed.ts';
-import { ROOT } from './pm2.ts';
 
 const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
 /** Of the host, and what belongs to the images of others. */

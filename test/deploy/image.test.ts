@@ -7,8 +7,8 @@ import { freePorts } from '../../scripts/engines/free-ports.js';
 import { checkLogs } from '../support/check-logs.ts';
 import { eventually } from '../support/eventually.ts';
 import { createGuest, createRoom, rest } from '../support/rest.ts';
+import { ROOT } from '../support/root.ts';
 import { TestBed } from '../support/test-bed.ts';
-import { ROOT } from './pm2.ts';
 
 /** What scripts/run-dockerfile.js says of the last stage. */
 interface Image {

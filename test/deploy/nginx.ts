@@ -5,8 +5,8 @@ import { freePorts } from '../../scripts/engines/free-ports.js';
 import { findNginx } from '../../scripts/engines/nginx.js';
 import { eventually } from '../support/eventually.ts';
 import { rest } from '../support/rest.ts';
+import { ROOT } from '../support/root.ts';
 import type { TestBed } from '../support/test-bed.ts';
-import { ROOT } from './pm2.ts';
 
 /** A file of nginx/ with the addresses of a test in place of its own; whatever else it says is tried as it is. */
 export async function adapt(file: string, changes: readonly (readonly [RegExp, string])[]): Promise<string> {

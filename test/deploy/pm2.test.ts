@@ -9,9 +9,10 @@ import { checkLogs } from '../support/check-logs.ts';
 import { eventually } from '../support/eventually.ts';
 import { processTable } from '../support/process-table.ts';
 import { createGuest, createRoom, type Guest, rest } from '../support/rest.ts';
+import { ROOT } from '../support/root.ts';
 import { startSenders } from '../support/senders.ts';
 import { TestBed } from '../support/test-bed.ts';
-import { Pm2, ROOT } from './pm2.ts';
+import { Pm2 } from './pm2.ts';
 import { startRequests } from './steady-requests.ts';
 
 const INSTANCES = 2;

@@ -1,12 +1,10 @@
 import { spawn } from 'node:child_process';
 import { mkdir, readFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { eventually } from '../support/eventually.ts';
 import { processTable } from '../support/process-table.ts';
+import { ROOT } from '../support/root.ts';
 import type { Env } from '../support/spawn-server.ts';
-
-export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 
 export interface Pm2App {
   readonly name: string;

@@ -3,7 +3,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
-import { ROOT, runScript } from '../support/run-script.ts';
+import { ROOT } from '../support/root.ts';
+import { runScript } from '../support/run-script.ts';
 
 interface Operation {
   readonly operationId: string;

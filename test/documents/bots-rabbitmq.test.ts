@@ -8,7 +8,7 @@ import { botCommand, botReply } from '../../src/wire/queue.ts';
 import { engines } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { Queues } from '../support/queues.ts';
-import { ROOT } from '../support/run-script.ts';
+import { ROOT } from '../support/root.ts';
 
 describe('documents: the bot of bots.md', () => {
   let folder: string;

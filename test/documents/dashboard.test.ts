@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { createGuest, expectStatus, rest } from '../support/rest.ts';
-import { ROOT } from '../support/run-script.ts';
+import { ROOT } from '../support/root.ts';
 import { TestBed } from '../support/test-bed.ts';
 
 interface Dashboard {

@@ -9,7 +9,7 @@ import { RabbitmqBroker } from '../../src/drivers/jobs/rabbitmq/rabbitmq-broker.
 import { type Engine, startRabbitmq } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { keptLog } from '../support/redis-nodes.ts';
-import { ROOT } from '../support/run-script.ts';
+import { ROOT } from '../support/root.ts';
 
 const CTL = '/usr/lib/rabbitmq/bin/rabbitmqctl';
 const QUEUES = { queue: 'bot-jobsity-chat', botQueue: 'bot-jobsity-bot' };

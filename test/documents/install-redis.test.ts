@@ -13,7 +13,7 @@ import { systemClock } from '../../src/start/system-clock.ts';
 import { type Engine, startRedis } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { keptLog } from '../support/redis-nodes.ts';
-import { ROOT } from '../support/run-script.ts';
+import { ROOT } from '../support/root.ts';
 
 const KEY = 'chat.adapter.io';
 

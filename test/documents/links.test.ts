@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { describe, it } from '@jest/globals';
-import { ROOT } from '../support/run-script.ts';
+import { ROOT } from '../support/root.ts';
 
 const anchorOf = (title: string): string =>
   title

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import newman, { type Summary } from 'newman';
 import { issueToken } from '../../src/start/issue-token.ts';
 import { rest } from '../support/rest.ts';
-import { ROOT } from '../support/run-script.ts';
+import { ROOT } from '../support/root.ts';
 import type { SpawnedServer } from '../support/spawn-server.ts';
 import { TestBed } from '../support/test-bed.ts';
 

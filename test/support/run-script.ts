@@ -1,8 +1,6 @@
 import { spawn } from 'node:child_process';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-
-export const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+import { join } from 'node:path';
+import { ROOT } from './root.ts';
 
 /** Runs a script of the checkout to its end; rejects with what it wrote unless that is well. */
 export function runScript(script: string, ...args: string[]): Promise<string> {

@@ -1,11 +1,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { eventually } from './eventually.ts';
 import { processTable } from './process-table.ts';
 import { rest } from './rest.ts';
+import { ROOT } from './root.ts';
 
-const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 const START_MS = 30_000;
 
 export type Env = Readonly<Record<string, string>>;

@@ -1,4 +1,12 @@
-import type { MessageId, RoomId, UserId } from '../model.ts';
+import type { Command, MessageId, RoomId, UserId } from '../model.ts';
+import type { Clock } from './clock.ts';
+
+/** A late answer is still shown this long after the sender was told of silence. */
+export const LATE_MS = 60_000;
+
+/** Whether an answer would still be shown. */
+export const isAwaited = ({ clock }: { readonly clock: Clock }, { deadline }: Pick<Command, 'deadline'>): boolean =>
+  clock.now() <= deadline + LATE_MS;
 
 /** A command as bots get it. */
 export interface BotCommand {

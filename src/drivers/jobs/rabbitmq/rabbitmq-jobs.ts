@@ -1,5 +1,4 @@
-import type { BotReply, Jobs, NewBotCommand, Take } from '../../../chat/ports/jobs.ts';
-import { LATE_MS } from '../../../chat/post-command.ts';
+import { type BotReply, type Jobs, LATE_MS, type NewBotCommand, type Take } from '../../../chat/ports/jobs.ts';
 import type { Reach } from '../../../platform/reach.ts';
 import { formCommand, parseReply } from './queue-payloads.ts';
 import { type BrokerOptions, RabbitmqBroker } from './rabbitmq-broker.ts';

@@ -3,9 +3,9 @@ import { type Connection, Mongoose, type mongo } from 'mongoose';
 import { tryAgain } from '../../../chat/errors.ts';
 import type { Log } from '../../../chat/ports/log.ts';
 import type { Reach } from '../../../platform/reach.ts';
-import { withDeadline } from './deadline.ts';
+import { within } from '../../../platform/within.ts';
 import { buildIndexes, defineModels, type Models } from './models.ts';
-import { isDuplicate, isRefusal, reasonOf, storeFailure } from './store-failure.ts';
+import { isDuplicate, isRefusal, Overdue, reasonOf, storeFailure } from './store-failure.ts';
 
 export interface MongoOptions {
   /** With the database in its path. May hold a password, which appears nowhere else. */
@@ -61,6 +61,9 @@ export interface Database {
   op<R>(work: PromiseLike<R>): Promise<R>;
 }
 
+const inTime = <R>(ms: number, work: PromiseLike<R>): Promise<R> =>
+  within(ms, work, () => new Overdue(`not done within ${ms} ms`));
+
 /**
  * The one connection of a store, in a mongoose of its own. It connects in the background, as often as it takes, and is
  * `never` until all indexes are built; afterwards the driver reconnects by itself. It is `away` from the first sign of
@@ -101,7 +104,7 @@ export class MongoConnection {
     if (this.#isSurelyAway) throw tryAgain('the store');
     if (this.#calls.size >= MAX_CALLS) throw tryAgain('the store', 'too many calls wait for it');
     const run = async () => work(database);
-    const call = withDeadline(run(), CALL_MS);
+    const call = inTime(CALL_MS, run());
     this.#calls.add(call);
     try {
       return await call;
@@ -141,9 +144,9 @@ export class MongoConnection {
       const connection = this.#mongoose.createConnection();
       connection.on('error', () => {}); // every operation tells its own
       try {
-        await withDeadline(connection.openUri(this.#options.uri, CONNECT_OPTIONS), 2 * CALL_MS);
+        await inTime(2 * CALL_MS, connection.openUri(this.#options.uri, CONNECT_OPTIONS));
         const models = defineModels(connection);
-        await withDeadline(buildIndexes(models), INDEXES_MS);
+        await inTime(INDEXES_MS, buildIndexes(models));
         await this.#probe(connection);
         this.#use(connection, models);
         return;
@@ -168,7 +171,7 @@ export class MongoConnection {
   async #operate<R>(work: PromiseLike<R>): Promise<R> {
     const startedAt = performance.now();
     try {
-      return await withDeadline(work, OPERATION_MS);
+      return await inTime(OPERATION_MS, work);
     } catch (error) {
       if (!isDuplicate(error) && !isRefusal(error)) {
         this.#stats.failures += 1;
@@ -204,7 +207,7 @@ export class MongoConnection {
   async #probe(connection: Connection): Promise<void> {
     const probes = connection.collection<{ _id: string; at: number }>('probes');
     const set = { $set: { at: Date.now() } };
-    await withDeadline(probes.updateOne({ _id: 'probe' }, set, { upsert: true }), OPERATION_MS).catch((error) => {
+    await inTime(OPERATION_MS, probes.updateOne({ _id: 'probe' }, set, { upsert: true })).catch((error) => {
       if (!isDuplicate(error)) throw error; // another process made it at the same moment
     });
   }
