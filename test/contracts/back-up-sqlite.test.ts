@@ -87,7 +87,7 @@ describe('backing up the embedded store', () => {
     expect(() => restore(dir, file, () => 'e2')).toThrow('no whole database');
     expect(() => restore(dir, join(dir, 'none.db'), () => 'e2')).toThrow('no such file');
     writer = await SqliteWriter.open(dir);
-    expect(await seqs()).toEqual({ seqs: range(301), epoch: 'e' });
+    expect(await seqs()).toEqual({ seqs: range(301), epoch: 'e1' });
   });
 
   it('takes the place of a database that is damaged, its log with it', async () => {

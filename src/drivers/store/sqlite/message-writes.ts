@@ -1,33 +1,29 @@
-import { idempotencyConflict, noSuchRoom, tryAgain } from '../../../chat/errors.ts';
+import { idempotencyConflict, tryAgain } from '../../../chat/errors.ts';
 import type { Command, Image, Message, NewMessage, Receipt } from '../../../chat/model.ts';
 import { OPEN_COMMANDS_MAX } from '../../../chat/ports/store.ts';
 import type { GuardedDatabase } from './guarded-database.ts';
+import { placeOf } from './room-places.ts';
 import { requireRoom } from './room-writes.ts';
-import { findMessage, HEAD, type ReceiptRow, receiptOf, toMessage } from './rows.ts';
+import { findMessage, type ReceiptRow, receiptOf, toMessage } from './rows.ts';
 
 /**
- * The hot path of the whole server: one look at the room, one insert. The insert does nothing when the key was used by
- * a message before; what for, is only looked up then.
+ * The hot path of the whole server is this one statement. It does nothing when the key was used before, by a message or
+ * a command; what for, is only looked up then.
  */
-const PLACE = `
-  SELECT rooms.key AS room, ${HEAD} + 1 AS seq,
-    EXISTS (SELECT 1 FROM commands WHERE room = rooms.key AND user = ?2 AND client_id = ?3) AS command
-  FROM rooms WHERE rooms.id = ?1`;
-
 const APPEND = `
   INSERT INTO messages (room, seq, id, owner, owner_name, type, message, created_at, client_id, fingerprint,
     in_reply_to, origin, bot, meta)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14
+  WHERE NOT EXISTS (SELECT 1 FROM commands WHERE room = ?1 AND user = ?4 AND client_id = ?9)
   ON CONFLICT (client_id, room, owner) DO NOTHING`;
 
 export function append(db: GuardedDatabase, message: NewMessage): Receipt {
   const { chatroom, id, owner, createdAt, clientId, image, inReplyTo } = message;
-  const place = db.first<{ room: number; seq: number; command: 0 | 1 }>(PLACE, [chatroom, owner, clientId]);
-  if (place === undefined) throw noSuchRoom();
-  if (place.command === 1) throw idempotencyConflict();
+  const place = placeOf(db, chatroom);
+  const seq = place.head + 1;
   const { changes, key } = db.run(APPEND, [
     place.room,
-    place.seq,
+    seq,
     id,
     owner,
     message.ownerName,
@@ -42,9 +38,10 @@ export function append(db: GuardedDatabase, message: NewMessage): Receipt {
     message.meta === undefined ? null : JSON.stringify(message.meta),
   ]);
   if (changes === 0) return replayed(db, message);
+  place.head = seq;
   if (image !== undefined) putImage(db, key, image);
   if (message.bot !== undefined && inReplyTo !== undefined) markAnswered(db, chatroom, inReplyTo);
-  return { id, seq: place.seq, createdAt, replayed: false };
+  return { id, seq, createdAt, replayed: false };
 }
 
 function replayed(db: GuardedDatabase, { chatroom, owner, clientId, fingerprint }: NewMessage): Receipt {

@@ -2,6 +2,7 @@ import { ChatError, noSuchRoom } from '../../../chat/errors.ts';
 import type { Room, Visibility } from '../../../chat/model.ts';
 import type { NewRoom, RoomPatch } from '../../../chat/ports/store.ts';
 import type { GuardedDatabase } from './guarded-database.ts';
+import { forgetPlaces } from './room-places.ts';
 import { findRoom, type RoomRow, toRoom } from './rows.ts';
 
 /** Throws `invalid_chatroom` when there is none. */
@@ -65,6 +66,7 @@ export function patchRoom(db: GuardedDatabase, id: string, patch: RoomPatch, ifV
 export function deleteRoom(db: GuardedDatabase, id: string, ifVersion?: number): Room {
   const room = requireRoom(db, id);
   requireVersion(room, ifVersion);
+  forgetPlaces(db);
   db.run('DELETE FROM rooms WHERE key = ?', [room.key]);
   db.run('DELETE FROM members WHERE room = ?', [room.key]);
   db.run('DELETE FROM bans WHERE room = ?', [room.key]);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { ChatError, tryAgain } from '../../../chat/errors.ts';
 import { FolderLock } from './folder-lock.ts';
 import type { GuardedDatabase } from './guarded-database.ts';
+import { forgetPlaces } from './room-places.ts';
 import { sweepDeletedRooms } from './room-writes.ts';
 import { openForWriting, touch } from './schema.ts';
 import { isDiskFailure, writeFailure } from './store-failure.ts';
@@ -170,6 +171,7 @@ export class SqliteWriter {
 
   /** The engine ends a transaction by itself on some errors, on others not. */
   #rollBack(): void {
+    forgetPlaces(this.#db);
     if (this.#db.inTransaction) this.#db.exec('ROLLBACK');
   }
 
