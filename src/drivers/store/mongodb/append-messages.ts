@@ -1,4 +1,5 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { LRUCache } from 'lru-cache';
 import { trusted } from 'mongoose';
 import { ChatError } from '../../../chat/errors.ts';
 import type { NewMessage, Receipt } from '../../../chat/model.ts';
@@ -7,8 +8,8 @@ import { type EntryDocument, entryKey, type ReceiptFields, type RoomKey } from '
 import { distinctPrefix, receiptsOf, requireSame } from './entry-receipts.ts';
 import { dropImages, putImage } from './images.ts';
 import { CALL_MS, type Database } from './mongo-connection.ts';
-import { crossesStep, isThere, type Place, type RoomPlaces, raiseHeadMark, requireRoom } from './room-places.ts';
-import { isRefusal, isUnreachable, refusalsOf, storeFailure } from './store-failure.ts';
+import { crossesStep, type Place, type RoomPlaces, raiseHeadMark, requireRoom, thoseThere } from './room-places.ts';
+import { isRefusal, isUnreachable, type Refusal, refusalsOf, storeFailure } from './store-failure.ts';
 
 /** Larger ones gain nothing, and the last of one waits for the first. */
 const MAX_BATCH_MESSAGES = 200;
@@ -18,6 +19,8 @@ const FIRST_PAUSE_MS = 4;
 const LONGEST_PAUSE_MS = 200;
 /** Seqs that are found taken one after the other before the head is read: who is far behind would take for ever. */
 const STEPS_BEFORE_READ = 8;
+/** Rooms with rivals that are remembered. */
+const MAX_CONTESTED = 10_000;
 
 export interface WriteStats {
   /** Committed batches, writes in them, operations that the engine failed, heads read because an insert was not clear. */
@@ -31,48 +34,62 @@ interface Append {
   readonly database: Database;
   readonly message: NewMessage;
   readonly key: string;
-  readonly knownHead: number;
+  /** What the caller takes for the head; of an earlier room of the same id, perhaps. */
+  knownHead: number;
   readonly bytes: number;
 }
 
 type Waits = Waiting<Append, Receipt>;
 
+/** What a batch has for one room. */
+interface Part {
+  readonly id: string;
+  readonly place: Place;
+  /** Its seqs follow this. */
+  readonly head: number;
+  readonly open: readonly Waits[];
+}
+
 /**
- * The hot path: a batch of a room's messages is one ordered insert.
+ * The hot path: what waits for any room goes as one ordered insert, and the next one when that is answered.
  *
- * The insert itself allots the seqs, by the unique index (room, seq). A batch begins at the head this process knows + 1,
- * and that guess is never above the true head + 1: it comes from acknowledged writes and majority reads only. So a message
- * is stored only where its predecessor is stored already, whoever else writes and whatever arrives late: an ordered
- * insert stops at the first seq that is taken, and what it left out is guessed anew, in the same order. No holes.
+ * The insert itself allots the seqs, by the unique index (room, seq). A room's messages begin at the head this process
+ * knows + 1, and that guess is never above the true head + 1: it comes from acknowledged writes and majority reads only.
+ * So a message is stored only where its predecessor is stored already, whoever else writes and whatever arrives late: an
+ * ordered insert stops at the first seq that is taken, and what it left out is guessed anew, in the same order. No holes.
  *
  * The unique index (room, key) stores a message at most once, so a batch whose outcome is unknown may be sent again as it
  * is: the key tells which of it was there. Nobody is answered by a guess.
  *
  * Rivals for a room are other processes. Whoever comes too late for a seq hears of it when the winner does, and tries the
- * next one at once: reading the head in between, or pausing, would make it come too late again and again.
+ * next one at once: reading the head in between, or pausing, would make it come too late again and again. Rooms with
+ * rivals come last in a batch, so that the others are stored whatever becomes of these.
  *
- * That the room exists is checked while the insert runs. What was stored in a room that is gone is seen by nobody: all
+ * That the rooms exist is checked while the insert runs. What was stored in a room that is gone is seen by nobody: all
  * reads go through the room, and its key is never used again.
  */
 export class MessageAppender {
   readonly #places: RoomPlaces;
   readonly #stats: WriteStats;
-  readonly #batches: Batches<Append, Receipt>;
+  readonly #batches = new Batches<Append, Receipt>({ run: (_, batch) => this.#commit(batch), cut, ms: CALL_MS });
+  /** Of rooms with rivals: how many seqs were found taken since the last success. */
+  readonly #steps = new LRUCache<string, number>({ max: MAX_CONTESTED });
+  /** Failed batches since the last one that was clear. */
+  #failures = 0;
 
   constructor(places: RoomPlaces, stats: WriteStats) {
     this.#places = places;
     this.#stats = stats;
-    this.#batches = new Batches({ run: (room, batch) => this.#commit(room, batch), cut, ms: CALL_MS });
   }
 
   async append(database: Database, message: NewMessage, knownHead = 0): Promise<Receipt> {
     const { chatroom, id, image } = message;
     const key = entryKey(message.owner, message.clientId);
     const bytes = message.message.length * 3 + (message.meta === undefined ? 0 : JSON.stringify(message.meta).length);
-    const submit = () => this.#batches.submit(chatroom, { database, message, key, knownHead, bytes });
+    const submit = () => this.#batches.submit('', { database, message, key, knownHead, bytes });
     if (image === undefined) return submit();
 
-    const { key: room } = await this.#place(database, chatroom);
+    const { key: room } = await this.#placeOf(database, chatroom);
     await putImage(database, room, id, image);
     const forget = () => dropImages(database, room, [id]);
     try {
@@ -86,144 +103,126 @@ export class MessageAppender {
     }
   }
 
-  async #place(database: Database, id: string): Promise<Place> {
+  async #placeOf(database: Database, id: string): Promise<Place> {
     return this.#places.known(id) ?? this.#places.placeOf(await requireRoom(database, id));
   }
 
-  async #commit(id: string, batch: readonly Waits[]): Promise<void> {
-    // Of rooms of the same id, what a caller knows may be of an earlier one.
-    let isKnownHeadGood = true;
-    let failures = 0;
-    for (let steps = 0; ; ) {
-      const open = batch.filter((it) => it.isOpen());
-      const [first] = open;
-      if (first === undefined) return;
-      const { database } = first.item;
-      try {
-        const place = await this.#place(database, id);
-        const known = isKnownHeadGood ? open.map(({ item }) => item.knownHead) : [];
-        const mayStep = steps % (STEPS_BEFORE_READ + 1) > 0;
-        const outcome = await this.#insert(database, id, place, Math.max(place.head, ...known), open, mayStep);
-        if (outcome === 'gone') {
-          this.#places.forget(id);
-          isKnownHeadGood = false;
-        } else if (outcome === 'taken') {
-          steps += 1;
-          continue;
-        }
-      } catch (error) {
-        if (error instanceof ChatError) throw error;
-        // With no server at all there is nothing to find out.
-        if (isUnreachable(error)) throw error;
-      }
-      const longest = Math.min(FIRST_PAUSE_MS * 2 ** failures, LONGEST_PAUSE_MS);
-      failures += 1;
-      if (open.some((it) => it.isOpen())) await pause(longest * (0.5 + Math.random() / 2));
+  async #commit(batch: readonly Waits[]): Promise<void> {
+    const [first] = batch;
+    if (first === undefined) return;
+    const { database } = first.item;
+    try {
+      if (this.#failures > 0) await answerStored(database, batch, this.#places);
+      const parts = await this.#partsOf(database, batch);
+      if (parts.length > 0) await this.#insert(database, parts);
+      this.#failures = 0;
+    } catch (error) {
+      // With no server at all there is nothing to find out.
+      if (error instanceof ChatError || isUnreachable(error)) throw error;
+      const longest = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, LONGEST_PAUSE_MS);
+      this.#failures += 1;
+      await pause(longest * (0.5 + Math.random() / 2));
     }
   }
 
-  /** Answers as many as it can. Where another one took a seq first, `mayStep` says to go on from there without a read. */
-  async #insert(
-    database: Database,
-    id: string,
-    place: Place,
-    head: number,
-    open: readonly Waits[],
-    mayStep = false,
-  ): Promise<'done' | 'gone' | 'taken'> {
+  /** By room, with what is in each in its order; those with rivals last. Messages to rooms that are gone are rejected. */
+  async #partsOf(database: Database, batch: readonly Waits[]): Promise<Part[]> {
+    const parts: Part[] = [];
+    for (const [id, open] of byRoom(batch.filter((it) => it.isOpen()))) {
+      try {
+        const place = await this.#placeOf(database, id);
+        const head = Math.max(place.head, ...open.map(({ item }) => item.knownHead));
+        parts.push({ id, place, head, open });
+      } catch (error) {
+        if (!(error instanceof ChatError)) throw error;
+        for (const { reject } of open) reject(error);
+      }
+    }
+    const isContested = ({ id }: Part) => (this.#steps.has(id) ? 1 : 0);
+    return parts.sort((a, b) => isContested(a) - isContested(b));
+  }
+
+  /** Answers as many as it can; what it leaves open is to be tried again. */
+  async #insert(database: Database, parts: readonly Part[]): Promise<void> {
     const { models, op } = database;
-    const entries = open.map(({ item }, at) => toEntry(item, place.key, head + 1 + at));
+    const entries = parts.map(({ place, head, open }) =>
+      open.map(({ item }, at) => toEntry(item, place.key, head + 1 + at)),
+    );
     const [there, inserted] = await Promise.allSettled([
-      isThere(database, place.key),
-      op(models.entries.insertMany(entries, { ordered: true, lean: true })),
+      thoseThere(
+        database,
+        parts.map(({ place }) => place.key),
+      ),
+      op(models.entries.insertMany(entries.flat(), { ordered: true, lean: true })),
     ]);
     if (there.status === 'rejected') throw there.reason;
-    if (!there.value) {
-      await op(
-        models.entries.deleteMany({ room: place.key, key: trusted({ $in: entries.map(({ key }) => key) }) }).exec(),
-      );
-      return 'gone';
-    }
-    if (inserted.status === 'fulfilled') {
-      this.#acknowledge(database, id, place, head, entries, open);
-      return 'done';
-    }
-    const [refused] = refusalsOf(inserted.reason) ?? [];
-    if (refused?.isSeqTaken && mayStep) {
-      const stored = entries.slice(0, refused.index);
-      if (stored.length > 0) this.#acknowledge(database, id, place, head, stored, open);
-      this.#places.remember(id, place.key, head + refused.index + 1);
-      return 'taken';
-    }
-    await this.#settle(database, id, place, head, open, inserted.reason);
-    return refused?.isSeqTaken ? 'taken' : 'done';
-  }
-
-  #acknowledge(
-    database: Database,
-    id: string,
-    { key }: Place,
-    head: number,
-    entries: readonly EntryDocument[],
-    open: readonly Waits[],
-  ): void {
-    this.#stats.batches += 1;
-    this.#stats.writes += entries.length;
-    const newest = head + entries.length;
-    this.#places.remember(id, key, newest);
-    for (const [at, { resolve }] of open.entries()) {
-      const entry = entries[at];
-      if (entry) resolve({ id: entry._id, seq: entry.seq, createdAt: entry.createdAt, replayed: false });
-    }
-    if (crossesStep(head, newest)) raiseHeadMark(database, key, newest).catch(() => {});
-  }
-
-  /** After an insert that failed or may have: answers what is stored, and finds out where the log stands. */
-  async #settle(
-    database: Database,
-    id: string,
-    place: Place,
-    guessed: number,
-    open: readonly Waits[],
-    failure: unknown,
-  ): Promise<void> {
+    const failure = inserted.status === 'rejected' ? inserted.reason : undefined;
     const [refused] = refusalsOf(failure) ?? [];
+    if (failure === undefined || (refused?.index ?? 0) > 0) this.#stats.batches += 1;
+    let tried = 0;
+    for (const [at, part] of parts.entries()) {
+      const own = entries[at] ?? [];
+      const stored =
+        failure === undefined ? own.length : Math.max(0, Math.min(own.length, (refused?.index ?? 0) - tried));
+      tried += own.length;
+      if (!there.value.has(part.place.key.toHexString())) await this.#forgetRoom(database, part);
+      else if (stored > 0) this.#acknowledge(database, part, own.slice(0, stored));
+      if (refused !== undefined && refused.index < tried) return this.#refuse(database, part, stored, refused, failure);
+    }
+    if (failure === undefined) return;
     // A failure before anything was sent, too: its cause is one of these, and nobody can tell which.
-    if (refused === undefined && isRefusal(failure)) {
-      if (open.length > 1) return this.#oneByOne(database, id, place, open);
-      throw storeFailure(failure);
-    }
-    const found = await receiptsOf(
-      database,
-      place.key,
-      open.map(({ item }) => item.key),
-    );
-    this.#stats.headReads += 1;
-    const head = await this.#places.readHead(database, id, place);
-    const stored = refused?.index ?? 0;
-    if (stored > 0) this.#stats.batches += 1;
-    for (const [at, waiting] of open.entries()) {
-      const first = found.get(waiting.item.key);
-      if (first === undefined) continue;
-      answer(waiting, first, at < stored);
-      if (at < stored) this.#stats.writes += 1;
-    }
-    if (refused === undefined) throw failure;
-    const culprit = open[refused.index];
-    if (culprit === undefined || !culprit.isOpen()) return;
-    if (!refused.isDuplicate) culprit.reject(storeFailure(failure));
-    else if (head <= guessed + refused.index) await refuseTakenId(database, place.key, culprit);
+    if (!isRefusal(failure)) throw failure;
+    const [only] = parts;
+    if (parts.length > 1 || (only?.open.length ?? 0) > 1) return this.#oneByOne(database, parts);
+    only?.open[0]?.reject(storeFailure(failure));
   }
 
-  async #oneByOne(database: Database, id: string, place: Place, open: readonly Waits[]): Promise<void> {
-    let head = place.head;
-    for (const waiting of open) {
-      try {
-        await this.#insert(database, id, place, head, [waiting]);
-      } catch (error) {
-        waiting.reject(error);
+  #acknowledge(database: Database, { id, place, head, open }: Part, entries: readonly EntryDocument[]): void {
+    this.#stats.writes += entries.length;
+    this.#steps.delete(id);
+    const newest = head + entries.length;
+    this.#places.remember(id, place.key, newest);
+    for (const [at, { _id, seq, createdAt }] of entries.entries()) {
+      open[at]?.resolve({ id: _id, seq, createdAt, replayed: false });
+    }
+    if (crossesStep(head, newest)) raiseHeadMark(database, place.key, newest).catch(() => {});
+  }
+
+  /** The first of the room that was not stored met something that was there before. */
+  async #refuse(database: Database, part: Part, stored: number, refused: Refusal, failure: unknown): Promise<void> {
+    const { id, place, head } = part;
+    const culprit = part.open[stored];
+    if (culprit === undefined || !culprit.isOpen()) return;
+    if (!refused.isDuplicate) return culprit.reject(storeFailure(failure));
+    const steps = (this.#steps.get(id) ?? 0) + 1;
+    if (refused.isSeqTaken) {
+      this.#steps.set(id, steps);
+      this.#places.remember(id, place.key, head + stored + 1);
+      if (steps % (STEPS_BEFORE_READ + 1) !== 1) return;
+    }
+    this.#stats.headReads += 1;
+    await answerStored(database, part.open, this.#places);
+    const found = await this.#places.readHead(database, id, place);
+    if (culprit.isOpen() && found <= head + stored) await refuseTakenId(database, place.key, culprit);
+  }
+
+  /** The room was deleted: what has just been stored there goes too. Perhaps there is another one of its id. */
+  async #forgetRoom({ models, op }: Database, { id, place, open }: Part): Promise<void> {
+    const keys = open.map(({ item }) => item.key);
+    await op(models.entries.deleteMany({ room: place.key, key: trusted({ $in: keys }) }).exec());
+    this.#places.forget(id);
+    for (const { item } of open) item.knownHead = 0;
+  }
+
+  async #oneByOne(database: Database, parts: readonly Part[]): Promise<void> {
+    for (const part of parts) {
+      let { head } = part;
+      for (const waiting of part.open) {
+        await this.#insert(database, [{ ...part, head, open: [waiting] }]);
+        // Those that follow it may not come before it.
+        if (waiting.isOpen()) break;
+        head = this.#places.known(part.id)?.head ?? head;
       }
-      head = this.#places.known(id)?.head ?? head;
     }
   }
 }
@@ -236,15 +235,40 @@ function cut(waiting: readonly Waits[]): number {
   });
   const fitting = end < 0 ? waiting : waiting.slice(0, Math.max(1, end));
   return distinctPrefix(
-    fitting.map(({ item }) => item.key),
+    fitting.map(({ item }) => `${item.message.chatroom} ${item.key}`),
     MAX_BATCH_MESSAGES,
   );
 }
 
-function answer({ item, resolve, reject }: Waits, first: ReceiptFields, isOwn: boolean): void {
+function byRoom(batch: readonly Waits[]): Map<string, Waits[]> {
+  const rooms = new Map<string, Waits[]>();
+  for (const it of batch) {
+    const { chatroom } = it.item.message;
+    const same = rooms.get(chatroom);
+    if (same === undefined) rooms.set(chatroom, [it]);
+    else same.push(it);
+  }
+  return rooms;
+}
+
+/** Answers those that are in the store already, whoever put them there. */
+async function answerStored(database: Database, batch: readonly Waits[], places: RoomPlaces): Promise<void> {
+  for (const [id, waiting] of byRoom(batch)) {
+    const place = places.known(id);
+    if (place === undefined) continue;
+    const keys = waiting.map(({ item }) => item.key);
+    const found = await receiptsOf(database, place.key, keys);
+    for (const it of waiting) {
+      const first = found.get(it.item.key);
+      if (first !== undefined) answer(it, first);
+    }
+  }
+}
+
+function answer({ item, resolve, reject }: Waits, first: ReceiptFields): void {
   try {
     requireSame(first, item.message.fingerprint, 'message');
-    resolve({ id: first._id, seq: first.seq, createdAt: first.createdAt, replayed: !isOwn });
+    resolve({ id: first._id, seq: first.seq, createdAt: first.createdAt, replayed: true });
   } catch (error) {
     reject(error);
   }

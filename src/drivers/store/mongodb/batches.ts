@@ -1,3 +1,5 @@
+const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** A call that waits for its batch. */
 export interface Waiting<T, R> {
   readonly item: T;
@@ -10,7 +12,10 @@ export interface Waiting<T, R> {
 }
 
 interface BatchesOptions<T, R> {
-  /** Answers each of the batch. What it leaves open when it rejects is rejected with the same error. */
+  /**
+   * Answers the batch. What it leaves open when it resolves begins the next batch, in the same order; when it rejects,
+   * that is rejected with the same error.
+   */
   readonly run: (key: string, batch: readonly Waiting<T, R>[]) => Promise<void>;
   /** How many of those that wait go together: at least one. */
   readonly cut: (waiting: readonly Waiting<T, R>[]) => number;
@@ -20,7 +25,7 @@ interface BatchesOptions<T, R> {
 
 /**
  * Group commit: per key one batch is under way, and everything that arrives meanwhile is the next. What is submitted in
- * one turn of the event loop goes together from the start.
+ * one turn of the event loop goes together.
  */
 export class Batches<T, R> {
   readonly #options: BatchesOptions<T, R>;
@@ -40,19 +45,22 @@ export class Batches<T, R> {
       }
       const started = [waiting];
       this.#queues.set(key, started);
-      setImmediate(() => void this.#drain(key, started));
+      void this.#drain(key, started);
     });
   }
 
   async #drain(key: string, queue: Waiting<T, R>[]): Promise<void> {
     const { run, cut } = this.#options;
     while (queue.length > 0) {
+      // What those say next who were just answered goes along.
+      await endOfTurn();
       const open = queue.splice(0).filter((it) => it.isOpen());
       if (open.length === 0) break;
       const batch = open.slice(0, cut(open));
       queue.push(...open.slice(batch.length));
       try {
         await run(key, batch);
+        queue.unshift(...batch.filter((it) => it.isOpen()));
       } catch (error) {
         for (const { reject } of batch) reject(error);
       }

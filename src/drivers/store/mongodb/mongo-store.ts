@@ -41,20 +41,20 @@ import {
 } from './documents.ts';
 import { receiptsOf } from './entry-receipts.ts';
 import { readImage } from './images.ts';
-import { addMember, ban, isBanned, removeMember, setRole, tooManyRooms, unban } from './member-operations.ts';
+import { addMember, ban, removeMember, setRole, tooManyRooms, unban } from './member-operations.ts';
 import { deleteMessage, editMessage } from './message-operations.ts';
 import { findMessagesOf } from './messages-of.ts';
 import { type Database, MongoConnection, type MongoOptions } from './mongo-connection.ts';
 import { countRoomsOf, listRooms, roomsOf } from './room-list.ts';
 import { findRoom, RoomPlaces, requireRoom } from './room-places.ts';
 import { RoomTurns } from './room-turns.ts';
+import { RoomViews } from './room-views.ts';
 import { createRoom, deleteRoom, patchRoom, sweepDeletedRooms } from './room-writes.ts';
 import { requireNumbers, requireTexts } from './storable.ts';
 import { sweepTrimmedRooms, trimRoom } from './trim-rooms.ts';
 import { raise } from './upsert.ts';
 
 const SWEEP_MS = 60_000;
-const HEADS_AT_ONCE = 50;
 
 /**
  * The store on MongoDB, or on whatever speaks its protocol: no transactions, change streams, partial or text indexes, and
@@ -69,6 +69,9 @@ export class MongoStore implements Store {
   readonly #messages = new MessageAppender(this.#places, this.stats);
   readonly #commands = new CommandPutter(this.stats);
   readonly #turns = new RoomTurns(this.stats);
+  readonly #views = new RoomViews(this.#places, (room) => {
+    if (room.pending !== undefined) this.#connection.aside((database) => this.#turns.heal(database, room));
+  });
   readonly #connection: MongoConnection;
   readonly #sweeps: NodeJS.Timeout;
   #isSweeping = false;
@@ -117,8 +120,7 @@ export class MongoStore implements Store {
   viewRoom(room: string, user: string): Promise<RoomView | undefined> {
     return this.#connection.call(async (database) => {
       requireTexts(room, user);
-      const found = await findRoom(database, room);
-      return found && (await this.#views(database, user, [found]))[0];
+      return await this.#views.view(database, room, user);
     });
   }
 
@@ -126,7 +128,7 @@ export class MongoStore implements Store {
     return this.#connection.call(async (database) => {
       requireTexts(room, patch.name, patch.nameKey, patch.topic, patch.visibility);
       requireNumbers(patch.slowModeMs, ifVersion);
-      return await this.#toRoom(database, await patchRoom(database, room, patch, ifVersion));
+      return await this.#views.roomOf(database, await patchRoom(database, room, patch, ifVersion));
     });
   }
 
@@ -147,7 +149,7 @@ export class MongoStore implements Store {
       requireNumbers(query.limit);
       const own = await roomsOf(database, query.user);
       const keys = own.map(({ _id }) => _id);
-      return await this.#views(database, query.user, await listRooms(database, query, keys));
+      return await this.#views.viewsOf(database, query.user, await listRooms(database, query, keys));
     });
   }
 
@@ -174,7 +176,7 @@ export class MongoStore implements Store {
       const { models, op } = database;
       const query = models.rooms.find({ id: trusted({ $in: [...new Set(rooms)] }), goneAt: null });
       const found = await op(query.lean<RoomDocument[]>().exec());
-      const heads = await this.#headsOf(database, found);
+      const heads = await this.#views.headsOf(database, found);
       return new Map(
         found.map(({ id, firstSeq, rev, epoch }, i) => [id, { headSeq: heads[i] ?? 0, firstSeq, rev, epoch }]),
       );
@@ -212,7 +214,7 @@ export class MongoStore implements Store {
   setRole(room: string, user: string, role: Role): Promise<Room> {
     return this.#connection.call(async (database) => {
       requireTexts(room, user, role);
-      return await this.#toRoom(database, await this.#turns.run(database, room, setRole(user, role)));
+      return await this.#views.roomOf(database, await this.#turns.run(database, room, setRole(user, role)));
     });
   }
 
@@ -315,7 +317,7 @@ export class MongoStore implements Store {
       requireTexts(room);
       requireNumbers(firstSeq);
       const found = await requireRoom(database, room);
-      await trimRoom(database, found, Math.min(firstSeq, (await this.#headOf(database, found)) + 1));
+      await trimRoom(database, found, Math.min(firstSeq, (await this.#views.headOf(database, found)) + 1));
     });
   }
 
@@ -420,37 +422,6 @@ export class MongoStore implements Store {
     });
   }
 
-  async #views(database: Database, user: string, rooms: readonly RoomDocument[]): Promise<RoomView[]> {
-    const { models, op } = database;
-    const keys = rooms.map(({ _id }) => _id);
-    const query = models.standings.find({ user, room: trusted({ $in: keys }) });
-    const [standings, heads] = await Promise.all([
-      op(query.lean<StandingDocument[]>().exec()),
-      this.#headsOf(database, rooms),
-    ]);
-    const byRoom = new Map(standings.map((it) => [it.room.toHexString(), it]));
-    return rooms.map((room, at) => toView(toRoom(room, heads[at] ?? 0), byRoom.get(room._id.toHexString())));
-  }
-
-  /** Not all at once: what waits for a connection may wait too long. */
-  async #headsOf(database: Database, rooms: readonly RoomDocument[]): Promise<number[]> {
-    const heads: number[] = [];
-    for (let at = 0; at < rooms.length; at += HEADS_AT_ONCE) {
-      const some = rooms.slice(at, at + HEADS_AT_ONCE);
-      heads.push(...(await Promise.all(some.map((it) => this.#headOf(database, it)))));
-    }
-    return heads;
-  }
-
-  async #toRoom(database: Database, room: RoomDocument): Promise<Room> {
-    return toRoom(room, await this.#headOf(database, room));
-  }
-
-  #headOf(database: Database, room: RoomDocument): Promise<number> {
-    if (room.pending !== undefined) this.#connection.aside(() => this.#turns.heal(database, room));
-    return this.#places.headOf(database, room);
-  }
-
   #sweep(): void {
     this.#connection.aside(async (database) => {
       if (this.#isSweeping) return;
@@ -472,12 +443,4 @@ async function findEntry({ models, op }: Database, room: RoomKey, id: string): P
 
 async function readMark({ models, op }: Database, room: RoomKey, user: string): Promise<number> {
   return (await op(models.readMarks.findOne({ room, user }).lean<ReadMarkDocument>().exec()))?.seq ?? 0;
-}
-
-function toView(room: Room, standing: StandingDocument | undefined): RoomView {
-  const { role, ban, user = '' } = standing ?? {};
-  if (ban === undefined || !isBanned(ban)) return { room, ...(role !== undefined && { role }) };
-  const { until, reason } = ban;
-  const inForce = { user, ...(until !== null && { until }), ...(reason !== undefined && { reason }) };
-  return { room, ...(role !== undefined && { role }), ban: inForce };
 }

@@ -106,8 +106,10 @@ export async function requireRoom(database: Database, id: string): Promise<RoomD
   return room;
 }
 
-export async function isThere({ models, op }: Database, key: RoomKey): Promise<boolean> {
-  return (await op(models.rooms.exists({ _id: key, goneAt: null }).exec())) !== null;
+/** Which of the rooms have not been deleted, as hex. */
+export async function thoseThere({ models, op }: Database, keys: readonly RoomKey[]): Promise<Set<string>> {
+  const query = models.rooms.find({ _id: trusted({ $in: keys }), goneAt: null }, { _id: 1 });
+  return new Set((await op(query.lean<{ _id: RoomKey }[]>().exec())).map(({ _id }) => _id.toHexString()));
 }
 
 /** The newest seq, looked for from where the room stands at least. */
