@@ -295,6 +295,27 @@ describe('MongoStore and an engine that fails', () => {
     expect(one.stats.batches + two.stats.batches).toBeLessThan(80);
   }, 60_000);
 
+  it('lets each of two instances in that write the same room all the time', async () => {
+    const [busy, quiet] = [await reached(open()), await reached(open())];
+    const { id } = await busy.createRoom(newRoom(), ada, MANY);
+    let isOver = false;
+    const keepsBusy = upTo(20).map(async () => {
+      while (!isOver) await busy.append(draft(id));
+    });
+    await eventually('the busy one writes', () => busy.stats.writes > 100, 20_000);
+    let slowest = 0;
+    for (let n = 0; n < 30; n++) {
+      const startedAt = performance.now();
+      await quiet.append(draft(id));
+      slowest = Math.max(slowest, performance.now() - startedAt);
+    }
+    isOver = true;
+    await Promise.all(keepsBusy);
+    expect(slowest).toBeLessThan(2000);
+    expect(busy.stats.writes).toBeGreaterThan(quiet.stats.writes);
+    await expectWhole(busy, id, []);
+  }, 60_000);
+
   it('never puts a seq above the head where a room was made again under the same id', async () => {
     const [one, two] = [await reached(open()), await reached(open())];
     const { id } = await one.createRoom(newRoom(), ada, MANY);

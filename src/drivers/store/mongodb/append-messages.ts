@@ -1,5 +1,4 @@
 import { setTimeout as pause } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
 import { trusted } from 'mongoose';
 import { ChatError } from '../../../chat/errors.ts';
 import type { NewMessage, Receipt } from '../../../chat/model.ts';
@@ -9,19 +8,17 @@ import { distinctPrefix, receiptsOf, requireSame } from './entry-receipts.ts';
 import { dropImages, putImage } from './images.ts';
 import { CALL_MS, type Database } from './mongo-connection.ts';
 import { crossesStep, type Place, type RoomPlaces, raiseHeadMark, requireRoom, thoseThere } from './room-places.ts';
+import { askForTurn, RoomRivals } from './room-rivals.ts';
 import { isRefusal, isUnreachable, type Refusal, refusalsOf, storeFailure } from './store-failure.ts';
 
 /** Larger ones gain nothing, and the last of one waits for the first. */
 const MAX_BATCH_MESSAGES = 200;
 const MAX_BATCH_BYTES = 4 * 1024 * 1024;
+/** While all rooms wait for rivals, others may come. */
+const LOOK_AGAIN_MS = 5;
 /** After a failure, growing with each. */
 const FIRST_PAUSE_MS = 4;
 const LONGEST_PAUSE_MS = 200;
-/** Seqs that are found taken one after the other before the head is read: who is far behind would take for ever. */
-const STEPS_BEFORE_READ = 8;
-/** Rooms with rivals that are remembered. */
-const MAX_CONTESTED = 10_000;
-
 export interface WriteStats {
   /** Committed batches, writes in them, operations that the engine failed, heads read because an insert was not clear. */
   batches: number;
@@ -61,9 +58,8 @@ interface Part {
  * The unique index (room, key) stores a message at most once, so a batch whose outcome is unknown may be sent again as it
  * is: the key tells which of it was there. Nobody is answered by a guess.
  *
- * Rivals for a room are other processes. Whoever comes too late for a seq hears of it when the winner does, and tries the
- * next one at once: reading the head in between, or pausing, would make it come too late again and again. Rooms with
- * rivals come last in a batch, so that the others are stored whatever becomes of these.
+ * Rivals for a room are other processes: see {@link RoomRivals}. Rooms with rivals come last in a batch, so that the others
+ * are stored whatever becomes of these.
  *
  * That the rooms exist is checked while the insert runs. What was stored in a room that is gone is seen by nobody: all
  * reads go through the room, and its key is never used again.
@@ -72,8 +68,7 @@ export class MessageAppender {
   readonly #places: RoomPlaces;
   readonly #stats: WriteStats;
   readonly #batches = new Batches<Append, Receipt>({ run: (_, batch) => this.#commit(batch), cut, ms: CALL_MS });
-  /** Of rooms with rivals: how many seqs were found taken since the last success. */
-  readonly #steps = new LRUCache<string, number>({ max: MAX_CONTESTED });
+  readonly #rivals = new RoomRivals();
   /** Failed batches since the last one that was clear. */
   #failures = 0;
 
@@ -115,6 +110,7 @@ export class MessageAppender {
       if (this.#failures > 0) await answerStored(database, batch, this.#places);
       const parts = await this.#partsOf(database, batch);
       if (parts.length > 0) await this.#insert(database, parts);
+      else if (batch.some((it) => it.isOpen())) await pause(LOOK_AGAIN_MS);
       this.#failures = 0;
     } catch (error) {
       // With no server at all there is nothing to find out.
@@ -125,10 +121,14 @@ export class MessageAppender {
     }
   }
 
-  /** By room, with what is in each in its order; those with rivals last. Messages to rooms that are gone are rejected. */
+  /**
+   * By room, with what is in each in its order; those with rivals last, without those whose turn it is not. Messages to
+   * rooms that are gone are rejected.
+   */
   async #partsOf(database: Database, batch: readonly Waits[]): Promise<Part[]> {
     const parts: Part[] = [];
     for (const [id, open] of byRoom(batch.filter((it) => it.isOpen()))) {
+      if (this.#rivals.mustWait(id)) continue;
       try {
         const place = await this.#placeOf(database, id);
         const head = Math.max(place.head, ...open.map(({ item }) => item.knownHead));
@@ -138,8 +138,8 @@ export class MessageAppender {
         for (const { reject } of open) reject(error);
       }
     }
-    const isContested = ({ id }: Part) => (this.#steps.has(id) ? 1 : 0);
-    return parts.sort((a, b) => isContested(a) - isContested(b));
+    const rank = ({ id }: Part) => (this.#rivals.has(id) ? 1 : 0);
+    return parts.sort((a, b) => rank(a) - rank(b));
   }
 
   /** Answers as many as it can; what it leaves open is to be tried again. */
@@ -148,6 +148,7 @@ export class MessageAppender {
     const entries = parts.map(({ place, head, open }) =>
       open.map(({ item }, at) => toEntry(item, place.key, head + 1 + at)),
     );
+    const startedAt = performance.now();
     const [there, inserted] = await Promise.allSettled([
       thoseThere(
         database,
@@ -159,14 +160,19 @@ export class MessageAppender {
     const failure = inserted.status === 'rejected' ? inserted.reason : undefined;
     const [refused] = refusalsOf(failure) ?? [];
     if (failure === undefined || (refused?.index ?? 0) > 0) this.#stats.batches += 1;
+    const tookMs = performance.now() - startedAt;
     let tried = 0;
     for (const [at, part] of parts.entries()) {
       const own = entries[at] ?? [];
       const stored =
         failure === undefined ? own.length : Math.max(0, Math.min(own.length, (refused?.index ?? 0) - tried));
       tried += own.length;
-      if (!there.value.has(part.place.key.toHexString())) await this.#forgetRoom(database, part);
-      else if (stored > 0) this.#acknowledge(database, part, own.slice(0, stored));
+      const room = there.value.get(part.place.key.toHexString());
+      if (room === undefined) await this.#forgetRoom(database, part);
+      else if (stored > 0) {
+        this.#acknowledge(database, part, own.slice(0, stored));
+        this.#rivals.won(part.id, room.wanted, tookMs);
+      }
       if (refused !== undefined && refused.index < tried) return this.#refuse(database, part, stored, refused, failure);
     }
     if (failure === undefined) return;
@@ -179,7 +185,6 @@ export class MessageAppender {
 
   #acknowledge(database: Database, { id, place, head, open }: Part, entries: readonly EntryDocument[]): void {
     this.#stats.writes += entries.length;
-    this.#steps.delete(id);
     const newest = head + entries.length;
     this.#places.remember(id, place.key, newest);
     for (const [at, { _id, seq, createdAt }] of entries.entries()) {
@@ -194,16 +199,21 @@ export class MessageAppender {
     const culprit = part.open[stored];
     if (culprit === undefined || !culprit.isOpen()) return;
     if (!refused.isDuplicate) return culprit.reject(storeFailure(failure));
-    const steps = (this.#steps.get(id) ?? 0) + 1;
     if (refused.isSeqTaken) {
-      this.#steps.set(id, steps);
       this.#places.remember(id, place.key, head + stored + 1);
-      if (steps % (STEPS_BEFORE_READ + 1) !== 1) return;
+      const next = this.#rivals.lost(id);
+      if (next.ask !== undefined) askForTurn(database, place.key, next.ask).catch(() => {});
+      if (next.look) await this.#readHead(database, id, place);
+      return;
     }
-    this.#stats.headReads += 1;
     await answerStored(database, part.open, this.#places);
-    const found = await this.#places.readHead(database, id, place);
+    const found = await this.#readHead(database, id, place);
     if (culprit.isOpen() && found <= head + stored) await refuseTakenId(database, place.key, culprit);
+  }
+
+  #readHead(database: Database, id: string, place: Place): Promise<number> {
+    this.#stats.headReads += 1;
+    return this.#places.readHead(database, id, place);
   }
 
   /** The room was deleted: what has just been stored there goes too. Perhaps there is another one of its id. */

@@ -10,7 +10,8 @@ export type RoomKey = Types.ObjectId;
  *
  * `head` is a lower bound of the highest seq, written now and then, so that nobody has to look for the head from the
  * beginning. `claim` is unique: see `room-writes.ts`. A deleted room has a `goneAt` until all it left is swept. One whose
- * `firstSeq` was raised has a `trimmedAt` until what lies before is swept: see `trim-rooms.ts`.
+ * `firstSeq` was raised has a `trimmedAt` until what lies before is swept: see `trim-rooms.ts`. `wanted` is another number
+ * each time somebody who cannot get in asks for a turn: see `room-rivals.ts`.
  */
 export interface RoomDocument {
   readonly _id: RoomKey;
@@ -33,6 +34,7 @@ export interface RoomDocument {
   readonly pending?: Pending;
   readonly goneAt?: number;
   readonly trimmedAt?: number;
+  readonly wanted?: number;
 }
 
 /** What a turn of the room has decided and may not have brought about yet. */

@@ -47,6 +47,7 @@ const ROOM = new Schema<RoomDocument>(
     pending: Mixed,
     goneAt: Number,
     trimmedAt: Number,
+    wanted: Number,
   },
   OPTIONS,
 );

@@ -106,10 +106,14 @@ export async function requireRoom(database: Database, id: string): Promise<RoomD
   return room;
 }
 
-/** Which of the rooms have not been deleted, as hex. */
-export async function thoseThere({ models, op }: Database, keys: readonly RoomKey[]): Promise<Set<string>> {
-  const query = models.rooms.find({ _id: trusted({ $in: keys }), goneAt: null }, { _id: 1 });
-  return new Set((await op(query.lean<{ _id: RoomKey }[]>().exec())).map(({ _id }) => _id.toHexString()));
+/** Those of the rooms that have not been deleted, by their keys as hex. */
+export async function thoseThere(
+  { models, op }: Database,
+  keys: readonly RoomKey[],
+): Promise<Map<string, Pick<RoomDocument, 'wanted'>>> {
+  const query = models.rooms.find({ _id: trusted({ $in: keys }), goneAt: null }, { _id: 1, wanted: 1 });
+  const found = await op(query.lean<Pick<RoomDocument, '_id' | 'wanted'>[]>().exec());
+  return new Map(found.map((it) => [it._id.toHexString(), it]));
 }
 
 /** The newest seq, looked for from where the room stands at least. */
