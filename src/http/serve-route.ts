@@ -1,4 +1,5 @@
 import type { RequestHandler, Response } from 'express';
+import { answerInTime } from '../chat/answer-in-time.ts';
 import { authenticate } from '../chat/authenticate.ts';
 import type { Chat } from '../chat/chat.ts';
 import { parseInput } from './parse-input.ts';
@@ -15,7 +16,9 @@ export const serveRoute =
     const trace = traceOf(res);
     trace.route = path;
     const rawQuery = readQuery(req.originalUrl);
-    const caller = route.auth ? await authenticate(chat, readBearer(req)) : undefined;
+    const startedAt = performance.now();
+    const caller = route.auth ? await answerInTime(authenticate(chat, readBearer(req))) : undefined;
+    const usedMs = performance.now() - startedAt; // without the body, for which the client takes its time
     if (caller) trace.user = caller.user;
     const address = req.ip ?? '';
     const context: Context | CallerContext = caller ? { chat, address, caller } : { chat, address };
@@ -26,7 +29,7 @@ export const serveRoute =
       headers: headers ? parseInput(headers, req.headers, 'headers') : {},
       body: body ? parseInput(body, await readBody(req, res), 'body') : undefined,
     };
-    sendReply(res, await route.run(context, input));
+    sendReply(res, await answerInTime(route.run(context, input), usedMs));
   };
 
 /** Written by hand: Express would answer 304 by itself, for rooms too, whose ETag names less than all that they show. */

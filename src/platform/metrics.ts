@@ -106,10 +106,15 @@ export const countBus = (registry: Registry, read: () => Record<'published' | 'h
   );
 
 /** Adds the workers that died and were replaced. */
-export const countDeaths = (registry: Registry, read: () => number): void =>
-  mirror(registry, [['parley_worker_deaths_total', 'Workers that died and were replaced', 'deaths']], () => ({
-    deaths: read(),
-  }));
+export const countDeaths = (registry: Registry, read: () => Record<'deaths' | 'hung', number>): void =>
+  mirror(
+    registry,
+    [
+      ['parley_worker_deaths_total', 'Workers that died and were replaced', 'deaths'],
+      ['parley_workers_hung_total', 'Workers that were killed because they answered nothing', 'hung'],
+    ],
+    read,
+  );
 
 /** Whether each part that may be elsewhere is here (1) or not (0); of several workers, what the worst one sees. */
 export function watchParts(registry: Registry, parts: Readonly<Record<string, () => Reach>>): void {

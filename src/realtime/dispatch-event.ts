@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { answerInTime } from '../chat/answer-in-time.ts';
 import { ChatError, ERRORS, type ErrorCode } from '../chat/errors.ts';
 import { inputError } from '../chat/input-error.ts';
 import { CLIENT_EVENTS, type ClientEvent, type FailedAck } from '../wire/socket.ts';
@@ -57,18 +58,23 @@ export async function dispatchEvent(
   const ack = isReply(last) ? last : undefined;
   const payload = ack && args.length === 1 ? undefined : args[0];
   const bound = EVENTS.get(event);
+  let answered = false;
+  const reply = (answer: unknown): void => {
+    if (!answered) ack?.(answer);
+    answered = true;
+  };
   try {
     if (!bound) throw new ChatError('invalid_operation', 'there is no such event');
     if (session.expired && bound.name !== 'authenticate') {
       throw new ChatError('invalid_token', 'the token has run out; renew it with authenticate');
     }
-    await bound.run(context, session, payload ?? {}, (answer) => ack?.(answer));
+    await answerInTime(bound.run(context, session, payload ?? {}, reply));
     observe(bound.name, 'ok');
   } catch (cause) {
     const error = toChatError(cause);
     observe(bound?.name ?? 'unknown', error.code);
     if (error.code === 'internal') context.chat.log.error('an event failed', { event: bound?.name, cause });
-    if (ack) ack(failedAck(error));
+    if (ack) reply(failedAck(error));
     else {
       const { code, message: detail } = error;
       session.socket.emit('failure', { event: event.slice(0, 64), error: error.error, code, detail });

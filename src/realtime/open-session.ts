@@ -1,3 +1,4 @@
+import { answerInTime } from '../chat/answer-in-time.ts';
 import { authenticate } from '../chat/authenticate.ts';
 import type { Chat } from '../chat/chat.ts';
 import { ChatError } from '../chat/errors.ts';
@@ -44,7 +45,8 @@ export async function openSession(
   watchToken: (session: Session, token: string) => void,
 ): Promise<OpenedSession> {
   const { token, batch } = tokenOf(socket, allowQueryToken);
-  const account = await authenticate(chat, token);
+  const startedAt = performance.now();
+  const account = await answerInTime(authenticate(chat, token));
   assertChatRole(account);
   const session = new Session(chat, socket, account);
   // Known before its rooms are read: a join or leave in between reaches it.
@@ -55,17 +57,21 @@ export async function openSession(
     if (socket.conn.readyState !== 'open') throw new ChatError('not_connected', 'the connection is gone');
     // In one turn with its check: a revocation that comes while the rooms are read finds it.
     watchToken(session, token ?? '');
-    let listed = await listOnConnect(chat, account);
-    const followed = listed.own.every((room) => chat.hub.feeds.get(room));
-    await session.enterListed(listed.own);
-    // Opening feeds took a while, and what changed of the rooms meanwhile was told to those who were connected.
-    if (!followed) listed = await listOnConnect(chat, account);
-    const { rooms: visible, next } = listed;
+    const { rooms: visible, next } = await answerInTime(enterRooms(chat, session), performance.now() - startedAt);
     return { session, visible, ...(next === undefined ? {} : { next }), batch };
   } catch (cause) {
     closeSession(sessions, session);
     throw cause;
   }
+}
+
+async function enterRooms(chat: Chat, session: Session): ReturnType<typeof listOnConnect> {
+  const { account } = session;
+  const listed = await listOnConnect(chat, account);
+  const followed = listed.own.every((room) => chat.hub.feeds.get(room));
+  await session.enterListed(listed.own);
+  // Opening feeds took a while, and what changed of the rooms meanwhile was told to those who were connected.
+  return followed ? listed : listOnConnect(chat, account);
 }
 
 /** Gives back all a connection held; any number of times. */

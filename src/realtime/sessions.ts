@@ -49,7 +49,8 @@ export class Sessions {
 
   #tell(user: UserId, rooms: readonly RoomId[], status: 1 | 2): void {
     const { presence, hub, log, clock } = this.#chat;
-    (status === 1 ? presence.enter(user) : presence.exit(user)).then(
+    const tell = async (): Promise<boolean> => (status === 1 ? presence.enter(user) : presence.exit(user));
+    tell().then(
       (changed) => {
         if (changed) hub.tellAll({ kind: 'status', user, status, rooms });
       },

@@ -54,6 +54,7 @@ export async function startChatWorker(
   const metrics = createMetrics();
   const link = held.own('link', new Link(processChannel(process), linkOptions), (it) => it.close());
   link.on(TOPICS.stop, onStop);
+  link.handle(TOPICS.alive, () => null);
   let state: ClusterState = { complete: false, storeAway: false, restartWanted: false };
   link.on(TOPICS.state, (next: ClusterState) => {
     state = next;

@@ -16,6 +16,8 @@ export const TOPICS = {
   stop: 'cluster.stop',
   /** primary → one worker: remove what is too old. */
   cleanUp: 'cluster.cleanUp',
+  /** primary → worker, a call: to hear something of it. */
+  alive: 'cluster.alive',
   /** worker → primary, told once: listens; the payload is its {@link Hello}. */
   listening: 'cluster.listening',
   /** worker → primary, a call: metrics of all processes as text. */

@@ -48,7 +48,7 @@ export async function startPrimary(
   const limits = new ClusterLimitsTable(systemClock);
   const jobs = new LocalQueue(systemClock, log);
 
-  countDeaths(metrics, () => pool.deaths);
+  countDeaths(metrics, () => pool);
 
   const port = await choosePort(config.http.interface, config.http.port);
   let state: ClusterState = { complete: false, storeAway: false, restartWanted: false };

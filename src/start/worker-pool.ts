@@ -1,10 +1,12 @@
 import cluster, { type Worker } from 'node:cluster';
+import inspector from 'node:inspector';
 import type { Log } from '../chat/ports/log.ts';
 import { Link } from '../platform/link.ts';
 import { closeUndelivered } from './close-undelivered.ts';
 import { type Hello, TOPICS } from './cluster-state.ts';
 import { linkOptions } from './link-options.ts';
 import { processChannel } from './process-channel.ts';
+import { WorkerWatch } from './worker-watch.ts';
 
 const RESTART_MIN_MS = 100;
 const RESTART_MAX_MS = 10_000;
@@ -12,6 +14,7 @@ const RESTART_MAX_MS = 10_000;
 const SETTLED_MS = 10_000;
 /** A worker that does not listen by then is taken for stuck. */
 const START_MS = 30_000;
+const ANSWER_MS = 1000;
 
 export interface PooledWorker {
   readonly worker: Worker;
@@ -44,8 +47,11 @@ export class WorkerPool {
   readonly #options: PoolOptions;
   readonly #workers = new Set<PooledWorker>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #watch: WorkerWatch<PooledWorker>;
   /** Workers that died without being told to. */
   deaths = 0;
+  /** Workers that were killed because they answered nothing any more. */
+  hung = 0;
   #failures = 0;
   #stopping = false;
   #rolling: Promise<void> | undefined;
@@ -53,6 +59,11 @@ export class WorkerPool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    this.#watch = new WorkerWatch({
+      // The answer does not matter: any message of a worker is heard, and worth as much.
+      ask: ({ link }) => void link.call(TOPICS.alive, null, ANSWER_MS).catch(() => {}),
+      onHung: (it) => this.#killHung(it),
+    });
   }
 
   get workers(): readonly PooledWorker[] {
@@ -102,6 +113,14 @@ export class WorkerPool {
     this.#stopping = true;
     for (const timer of this.#timers) clearTimeout(timer);
     await Promise.all(this.workers.map((it) => this.#end(it)));
+    this.#watch.close();
+  }
+
+  #killHung({ worker, stopping }: PooledWorker): void {
+    if (inspector.url() !== undefined) return; // somebody debugs: a worker at a breakpoint is silent, too
+    if (!stopping) this.hung += 1; // as with deaths
+    this.#options.log.error('a worker answers nothing any more and is killed', { pid: worker.process.pid });
+    worker.process.kill('SIGKILL');
   }
 
   async #end(it: PooledWorker): Promise<void> {
@@ -144,12 +163,15 @@ export class WorkerPool {
     listening.then(
       (hello) => {
         it.listens = true;
+        this.#watch.follow(it);
         onListening(it, hello);
       },
       () => {}, // told when it is gone
     );
+    worker.on('message', () => this.#watch.heard(it));
     worker.once('exit', (code, signal) => {
       this.#workers.delete(it);
+      this.#watch.forget(it);
       link.close();
       onGone(it);
       if (it.stopping || this.#stopping) return;

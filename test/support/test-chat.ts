@@ -36,6 +36,7 @@ export interface TestChatOptions {
   readonly commands?: readonly string[];
   /** Puts something in front of the store, to make it fail or to watch it. */
   readonly wrapStore?: (store: Store) => Store;
+  readonly wrapBus?: (bus: Bus) => Bus;
 }
 
 export interface LogLine {
@@ -83,7 +84,7 @@ export async function openTestChat(options: TestChatOptions = {}): Promise<TestC
   const bus = lonelyBus(told, (it) => {
     listener = it;
   });
-  const hub = new Hub({ bus, store, clock, log, repaired: () => {} });
+  const hub = new Hub({ bus: options.wrapBus?.(bus) ?? bus, store, clock, log, repaired: () => {} });
   const chat: Chat = {
     store,
     hub,
