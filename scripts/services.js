@@ -56,28 +56,43 @@ async function start() {
 }
 
 /**
- * Its port. What was started here before and runs is taken as it is.
+ * Its port. What was started here before and runs is taken as it is; what died or hangs is started again with its data,
+ * at the address that others have been told.
  * @param {EngineKind} kind
  */
 async function startOne(kind) {
-  const before = running(kind);
-  if (before && (await answers(kind, before.port))) return before.port;
+  const before = recorded(kind);
+  if (before) {
+    if (isRunning(before) && (await answers(kind, before.port))) return before.port;
+    if (isRunning(before)) await endGroup(before.pid, 'SIGTERM');
+    try {
+      return await startAt(kind, before.port);
+    } catch (cause) {
+      console.error(`${kind.name} does not come up again and is started without its data`, cause);
+    }
+  }
   await stopOne(kind);
-  const dir = folder(kind);
-  mkdirSync(dir, { recursive: true });
   try {
-    return await onFreePorts(kind, async (port) => {
-      const child = await spawnEngine(kind, dir, port);
-      const pid = child.pid ?? 0;
-      // Before it is up: `stop` has to find it whatever happens meanwhile.
-      writeFileSync(record(kind), JSON.stringify({ pid, birth: birthOf(pid), port }));
-      await comesUp(kind, dir, port, child);
-      return port;
-    });
+    return await onFreePorts(kind, (port) => startAt(kind, port));
   } catch (cause) {
     await stopOne(kind);
     throw cause;
   }
+}
+
+/**
+ * @param {EngineKind} kind
+ * @param {number} port
+ */
+async function startAt(kind, port) {
+  const dir = folder(kind);
+  mkdirSync(dir, { recursive: true });
+  const child = await spawnEngine(kind, dir, port);
+  const pid = child.pid ?? 0;
+  // Before it is up: `stop` has to find it whatever happens meanwhile.
+  writeFileSync(record(kind), JSON.stringify({ pid, birth: birthOf(pid), port }));
+  await comesUp(kind, dir, port, child);
+  return port;
 }
 
 async function stop() {
@@ -86,20 +101,23 @@ async function stop() {
 
 /** @param {EngineKind} kind */
 async function stopOne(kind) {
-  const started = running(kind);
-  if (started) await endGroup(started.pid, 'SIGTERM');
+  const started = recorded(kind);
+  if (started && isRunning(started)) await endGroup(started.pid, 'SIGTERM');
   rmSync(folder(kind), { recursive: true, force: true, maxRetries: 5 });
   rmSync(record(kind), { force: true });
 }
 
 async function status() {
   for (const kind of kinds) {
-    const started = running(kind);
-    if (started === undefined) console.log(`${kind.name}: not started`);
-    else {
-      const state = (await answers(kind, started.port)) ? 'runs' : 'DOES NOT ANSWER';
-      console.log(`${kind.name}: ${state}, process ${started.pid}, ${kind.url(started.port, kind.database)}`);
+    const started = recorded(kind);
+    if (started === undefined) {
+      console.log(`${kind.name}: not started`);
+      continue;
     }
+    const { pid, port } = started;
+    const hangs = (await answers(kind, port)) ? 'runs' : 'DOES NOT ANSWER';
+    const state = isRunning(started) ? hangs : 'HAS DIED; `npm run services` starts it again';
+    console.log(`${kind.name}: ${state}, process ${pid}, ${kind.url(port, kind.database)}`);
   }
 }
 
@@ -108,13 +126,19 @@ function install() {
 }
 
 /**
+ * What was started here and not stopped, whether it runs or not.
  * @param {EngineKind} kind
  * @returns {Started | undefined}
  */
-function running(kind) {
-  if (!existsSync(record(kind))) return undefined;
-  /** @type {Started} */
-  const started = JSON.parse(readFileSync(record(kind), 'utf8'));
-  // Another process may have been given the id meanwhile.
-  return isGroupRunning(started.pid) && birthOf(started.pid) === started.birth ? started : undefined;
+function recorded(kind) {
+  return existsSync(record(kind)) ? JSON.parse(readFileSync(record(kind), 'utf8')) : undefined;
+}
+
+/**
+ * Whether anything of it runs. Another process may have been given the id of the first one, but not while others of its
+ * group are left.
+ * @param {Started} started
+ */
+function isRunning({ pid, birth }) {
+  return isGroupRunning(pid) && [birth, ''].includes(birthOf(pid));
 }

@@ -1,11 +1,13 @@
 import { strict as assert } from 'node:assert';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
+import { settle } from '../../test/support/fake-clock.ts';
 import { accountOf, openTimedChat, refusal, roomOf, type TimedChat } from '../../test/support/timed-chat.ts';
 import { tryAgain } from './errors.ts';
 import { deleteRoom } from './manage-rooms.ts';
 import type { Message } from './model.ts';
 import type { NewBotCommand } from './ports/jobs.ts';
 import { LATE_MS } from './ports/jobs.ts';
+import { OPEN_COMMANDS_MAX } from './ports/store.ts';
 import { recoverCommands } from './post-command.ts';
 import { type Posted, postMessage } from './post-message.ts';
 import { postReply } from './post-reply.ts';
@@ -94,6 +96,24 @@ describe('commands', () => {
       assert.equal(timed.queued.length, 1);
       assert.ok(await reply());
     });
+
+    it('ten thousand at most while the queue takes none, although the store would take more', async () => {
+      const first = await send('/stock=a', 'c1');
+      const taken: (() => void)[] = [];
+      timed.queue = () => new Promise((resolve) => taken.push(resolve));
+      timed.trouble = async (method, run) =>
+        method === 'putCommand' ? { id: 'id', createdAt: '', replayed: false } : run();
+      for (let n = 0; n < OPEN_COMMANDS_MAX; n += 1) await send();
+      await refusal('try_again', send());
+      timed.trouble = (_, run) => run();
+      await refusal('try_again', send());
+      assert.deepEqual(await send('/stock=a', 'c1'), { ...first, replayed: true });
+      assert.equal(taken.length, OPEN_COMMANDS_MAX);
+      taken[0]?.();
+      await settle();
+      await send();
+      await refusal('try_again', send());
+    }, 30_000);
 
     it('when the answer of the store was lost, without being sent again', async () => {
       timed.trouble = async (method, run) => {

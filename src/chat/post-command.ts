@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { tokenOf } from './authenticate.ts';
 import type { Chat } from './chat.ts';
-import { ChatError } from './errors.ts';
+import { ChatError, tryAgain } from './errors.ts';
 import { keepTrying } from './keep-trying.ts';
 import type { Account, Command, MessageId, RoomView } from './model.ts';
 import { newId } from './new-id.ts';
@@ -49,6 +49,7 @@ export async function postCommand(
     deadline: now + chat.settings.replyTimeoutMs,
     ticket: randomBytes(24).toString('base64url'),
   };
+  await assertPlace(chat, command);
   const stored = await put(chat, command); // commit point: from here it will be run
   if (stored.replayed) {
     // The first answer was lost, and perhaps what follows it.
@@ -61,6 +62,15 @@ export async function postCommand(
   runCommand(chat, command, chat.settings.forwardTokens ? tokenOf(caller) : undefined);
   echo(chat, command);
   return { kind: 'command', id, command: word, replayed: false };
+}
+
+/**
+ * What the queue has not taken yet waits here, also when its sender was told of silence and the store does not count it
+ * among the open ones any more: memory has an end. Whoever asks for a receipt again gets it all the same.
+ */
+async function assertPlace(chat: Chat, { chatroom, user, clientId }: Command): Promise<void> {
+  if (inHandOf(chat).unqueued < OPEN_COMMANDS_MAX) return;
+  if (!(await chat.store.findReceipt(chatroom, user, clientId))) throw tryAgain('the queue of commands');
 }
 
 async function put(chat: Chat, command: Command): ReturnType<Chat['store']['putCommand']> {
@@ -87,11 +97,18 @@ async function takeUp(chat: Chat, id: string): Promise<boolean> {
   return command !== undefined;
 }
 
-/** Commands that this process has queued and watches: taking them up again, as a suspicion may each second, is no use. */
-const inHand = new WeakMap<Chat, Set<MessageId>>();
+/** What this process has to do with commands at the moment. */
+interface InHand {
+  /** Queued and watched: taking them up again, as a suspicion may each second, is no use. */
+  readonly watched: Set<MessageId>;
+  /** How many the queue has not taken. */
+  unqueued: number;
+}
 
-function commandsInHand(chat: Chat): Set<MessageId> {
-  const held = inHand.get(chat) ?? new Set();
+const inHand = new WeakMap<Chat, InHand>();
+
+function inHandOf(chat: Chat): InHand {
+  const held = inHand.get(chat) ?? { watched: new Set(), unqueued: 0 };
   inHand.set(chat, held);
   return held;
 }
@@ -99,17 +116,17 @@ function commandsInHand(chat: Chat): Set<MessageId> {
 /** Queues a stored command and watches for silence. Doing so twice, on any nodes, has the effect of once. */
 function runCommand(chat: Chat, command: Command, token = ticketOf(command)): void {
   const { id, user, deadline } = command;
-  const held = commandsInHand(chat);
-  if (held.has(id)) return;
-  held.add(id);
+  const { watched } = inHandOf(chat);
+  if (watched.has(id)) return;
+  watched.add(id);
   queueCommand(chat, jobOf(command, token));
   const giveUp = async (): Promise<boolean> => {
     if (await chat.store.giveUpCommand(id)) chat.hub.tellAll({ kind: 'failure', user, event: 'message', id });
-    held.delete(id);
+    watched.delete(id);
     return true;
   };
   keepTrying(chat.clock, deadline - chat.clock.now(), giveUp, (cause) => {
-    held.delete(id);
+    watched.delete(id);
     chat.log.error('a silent command could not be settled', { id, cause });
   });
 }
@@ -127,10 +144,24 @@ const jobOf = ({ id, chatroom, message, command, args, user, userName, deadline 
 
 /** As often as it takes, while an answer would be shown: a queue that was away finds all of them at once. */
 function queueCommand(chat: Chat, job: NewBotCommand): void {
-  chat.jobs.publish(job).catch((cause: unknown) => {
-    if (isAwaited(chat, job)) chat.clock.after(QUEUE_AGAIN_MS, () => queueCommand(chat, job));
-    else chat.log.error('a command could not be queued in time', { id: job.id, cause });
-  });
+  const held = inHandOf(chat);
+  held.unqueued += 1;
+  const attempt = (): void => {
+    chat.jobs.publish(job).then(
+      () => {
+        held.unqueued -= 1;
+      },
+      (cause: unknown) => {
+        if (isAwaited(chat, job)) {
+          chat.clock.after(QUEUE_AGAIN_MS, attempt);
+          return;
+        }
+        held.unqueued -= 1;
+        chat.log.error('a command could not be queued in time', { id: job.id, cause });
+      },
+    );
+  };
+  attempt();
 }
 
 /** Takes up what other processes stored and did not finish: at start, and when a node died. */

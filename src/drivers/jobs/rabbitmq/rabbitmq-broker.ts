@@ -6,6 +6,7 @@ import { within } from '../../../platform/within.ts';
 import { BrokerSession, type Outgoing, Unroutable } from './broker-session.ts';
 import { openQueues, type QueueMode } from './open-queues.ts';
 import { type SettlePorts, settleDelivery } from './settle-delivery.ts';
+import { Turns } from './turns.ts';
 
 /** A publisher hears within 5 s. */
 const PUBLISH_MS = 4500;
@@ -49,6 +50,7 @@ export class RabbitmqBroker {
   readonly #consumers: Consumer[] = [];
   readonly #waiting = new Set<() => void>();
   readonly #closing = new AbortController();
+  readonly #turns = new Turns();
   #session: BrokerSession | undefined;
   #reach: Reach = 'never';
   #underWay = 0;
@@ -67,7 +69,9 @@ export class RabbitmqBroker {
   /** Resolves when the broker keeps the message; rejects with try_again, within 5 s. */
   async publish(outgoing: Outgoing): Promise<void> {
     const dueAt = performance.now() + PUBLISH_MS;
-    const session = await this.#usable(dueAt);
+    await this.#usable(dueAt);
+    if (!(await this.#turns.next(dueAt - performance.now()))) throw away(new Error('too many wait'));
+    const session = await this.#usable(dueAt); // it may have gone meanwhile
     try {
       await this.#send(outgoing, session, dueAt);
     } catch (cause) {
@@ -161,7 +165,9 @@ export class RabbitmqBroker {
         ack: () => acknowledge(channel, message),
         onPutAside: onPutAside ?? (() => {}),
       };
-      settleDelivery(ports, message)
+      this.#turns
+        .next()
+        .then(() => settleDelivery(ports, message))
         .catch((cause: unknown) => log.error('a delivery could not be settled', { queue, cause }))
         .finally(() => {
           this.#underWay -= 1;
