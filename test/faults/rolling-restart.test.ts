@@ -2,17 +2,17 @@ import assert from 'node:assert/strict';
 import { Agent } from 'node:http';
 import { join } from 'node:path';
 import { afterAll, describe, it } from '@jest/globals';
-import { checkLog } from '../../src/verify/check-log.ts';
+import { checkLog, type Findings } from '../../src/verify/check-log.ts';
 import { quantilesOf } from '../../src/verify/quantiles.ts';
 import { startRequests } from '../deploy/steady-requests.ts';
 import { comeBack, comeInOrderly } from '../support/come-back.ts';
 import { eventually } from '../support/eventually.ts';
 import { prepareFolder } from '../support/prepared-folder.ts';
-import { printFigures } from '../support/print-figures.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { readHistory } from '../support/rest.ts';
 import { startSteadySender } from '../support/steady-sender.ts';
 import { TestBed } from '../support/test-bed.ts';
+import { recordFigures } from './harness/record-figures.ts';
 
 const LONG = process.env.FAULTS === 'long';
 const CLIENTS = LONG ? 200 : 150;
@@ -85,16 +85,44 @@ describe('a rolling restart', () => {
     const failed = await requests.stop();
     await eventually('everybody is back', () => clients.every((it) => it.isIn), 15_000);
 
+    const findings: Findings = { broken: [], lost: [], different: [], faults: [] };
+    for (const room of rooms) {
+      const history = await readHistory(url, owner.token, room);
+      const here = clients.filter((_, n) => users[n]?.rooms.includes(room));
+      await eventually('all hold it', () => here.every((it) => it.lengthOf(room) === history.length)).catch(() => {});
+      const found = checkLog(
+        room,
+        history,
+        here.map((it) => it.witnessOf(room)),
+      );
+      for (const kind of ['broken', 'lost', 'different', 'faults'] as const) findings[kind].push(...found[kind]);
+    }
     const cuts = clients.flatMap((it) => it.cuts).sort((a, b) => a - b);
     const moved = mostWithin(cuts, SECOND_MS);
     const back = quantilesOf(backMs);
-    printFigures(`rolling restart of ${WORKERS} workers with ${CLIENTS} clients`, [
-      `${roundMs.map((it) => Math.round(it)).join(', ')} ms`,
-      `${requests.count()} requests, ${failed.length} failed`,
-      `${load.sent()} messages, ${cuts.length} moves, ${moved} in the worst second`,
-      `back after p50 ${back.p50}, max ${back.max} ms`,
-      `sent away ${clients.flatMap((it) => it.refusals).length}`,
-    ]);
+    recordFigures({
+      run: 'R2',
+      over: 'embedded',
+      fault: `SIGHUP replaces ${WORKERS} workers with ${CLIENTS} clients, ${ROUNDS} times`,
+      bite: `${ROUNDS * WORKERS} pids changed, ${cuts.length} clients moved`,
+      figures: [
+        { what: 'requests that failed', value: `${failed.length} of ${requests.count()}`, limit: '0' },
+        { what: 'messages sent', value: String(load.sent()) },
+        { what: 'acknowledged and not in the history', value: String(findings.lost.length), limit: '0' },
+        { what: 'holes and doubles', value: String(findings.broken.length), limit: '0' },
+        {
+          what: 'lists that are not the history',
+          value: `${findings.different.length} of ${clients.length}`,
+          limit: '0',
+        },
+        { what: 'rules of delivery broken', value: String(findings.faults.length), limit: '0' },
+        { what: 'clients moved in the worst second', value: String(moved), limit: `<= ${Math.floor(MOVED_AT_ONCE)}` },
+        { what: 'clients back and caught up', value: `p50 ${back.p50}, p99 ${back.p99}, max ${back.max} ms` },
+        { what: 'sent away once more', value: String(clients.flatMap((it) => it.refusals).length) },
+        { what: 'all workers replaced', value: `${roundMs.map((it) => Math.round(it)).join(', ')} ms` },
+      ],
+    });
+    assert.deepEqual(findings, { broken: [], lost: [], different: [], faults: [] });
     assert.deepEqual(failed, [], `of ${requests.count()} requests`);
     assert.deepEqual([failures, load.refusals], [[], []]);
     assert.ok(
@@ -106,18 +134,6 @@ describe('a rolling restart', () => {
       'and told so',
     );
     assert.ok(moved <= MOVED_AT_ONCE, `${moved} of ${CLIENTS} clients were moved within a second`);
-
-    for (const room of rooms) {
-      const history = await readHistory(url, owner.token, room);
-      const here = clients.filter((_, n) => users[n]?.rooms.includes(room));
-      await eventually('all hold it', () => here.every((it) => it.lengthOf(room) === history.length)).catch(() => {});
-      const found = checkLog(
-        room,
-        history,
-        here.map((it) => it.witnessOf(room)),
-      );
-      assert.deepEqual(found, { broken: [], lost: [], different: [], faults: [] });
-    }
   }, 180_000);
 });
 

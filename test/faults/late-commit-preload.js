@@ -1,0 +1,33 @@
+// Loaded into the processes of a server in front of its own code: what becomes of a message is in its text. The stores
+// are those of the server, stopped where their commit begins and where it is done.
+import { setTimeout as sleep } from 'node:timers/promises';
+import mongoose from 'mongoose';
+import { SqliteStore } from '../../dist/drivers/store/sqlite/sqlite-store.js';
+
+const LATE_MS = 2000;
+
+/** Late once: a store may have to try again. */
+const met = new Set();
+
+async function meet(texts, commit) {
+  const says = (what) => texts.some((it) => it.startsWith(what));
+  const late = texts.filter((it) => it.startsWith('late') && !met.has(it));
+  for (const it of late) met.add(it);
+  if (late.length > 0) await sleep(LATE_MS);
+  if (says('dies uncommitted')) process.kill(process.pid, 'SIGKILL');
+  const done = await commit();
+  if (says('dies untold')) process.kill(process.pid, 'SIGKILL');
+  return done;
+}
+
+const { append } = SqliteStore.prototype;
+SqliteStore.prototype.append = function appendOrNot(draft) {
+  return meet([draft.message], () => append.call(this, draft));
+};
+
+// By then the seqs are chosen.
+const { insertMany } = mongoose.Model;
+mongoose.Model.insertMany = function insertOrNot(documents, ...rest) {
+  const texts = documents.map((it) => it.message ?? '');
+  return meet(texts, () => insertMany.call(this, documents, ...rest));
+};

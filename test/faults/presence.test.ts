@@ -1,0 +1,3 @@
+import { presenceFaults } from './presence-faults.ts';
+
+presenceFaults('embedded', () => ({}));
