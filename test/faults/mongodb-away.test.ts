@@ -8,6 +8,7 @@ import { generatorFigures, logFigures, lossFigures } from './harness/figures.ts'
 import { assertWell } from './harness/judge.ts';
 import { LONG, type Load, PRODUCTION_LOAD } from './harness/load.ts';
 import { monotonicMs } from './harness/monotonic-ms.ts';
+import { PATIENCE } from './harness/patience.ts';
 import type { PreparedChat } from './harness/prepare-chat.ts';
 import { quantile, spreadOf } from './harness/quantile.ts';
 import { recordFigures } from './harness/record-figures.ts';
@@ -20,7 +21,7 @@ const READ_EVERY_MS = 300;
 /** A receipt of what was stored just before may still be on its way. */
 const UNDER_WAY_MS = 250;
 const FAULT = `MongoDB away ${AWAY_MS / 1000} s by kill -9, then as long by SIGSTOP`;
-const LIMIT = { answered: 5000, firstReceipt: 3000 };
+const LIMIT = { answered: 5000 * PATIENCE, firstReceipt: 3000 * PATIENCE };
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

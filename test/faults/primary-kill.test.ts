@@ -8,6 +8,7 @@ import { generatorFigures, logFigures, lossFigures } from './harness/figures.ts'
 import { assertWell } from './harness/judge.ts';
 import { LONG, type Load, type LoadSize, PRODUCTION_LOAD, STANDARD_LOAD } from './harness/load.ts';
 import { monotonicMs } from './harness/monotonic-ms.ts';
+import { PATIENCE } from './harness/patience.ts';
 import { quantile, spreadOf } from './harness/quantile.ts';
 import { recordFigures } from './harness/record-figures.ts';
 import { startEmbedded, startProduction } from './harness/set-ups.ts';
@@ -16,7 +17,7 @@ import { underLoad } from './harness/under-load.ts';
 const KILLS = LONG ? 5 : 1;
 const BETWEEN_MS = LONG ? 10_000 : 3000;
 const PATIENCE_MS = 30_000;
-const LIMIT = { orphans: 5000, service: 10_000 };
+const LIMIT = { orphans: 5000 * PATIENCE, service: 10_000 * PATIENCE };
 const FAULT = `kill -9 of the main process, which its supervisor starts again at once, ${KILLS} times`;
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

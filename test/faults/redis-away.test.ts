@@ -10,6 +10,7 @@ import { generatorFigures, logFigures, lossFigures, unlimited } from './harness/
 import { assertWell } from './harness/judge.ts';
 import { LONG, type Load, type LoadResult, PRODUCTION_LOAD, STANDARD_LOAD } from './harness/load.ts';
 import { monotonicMs } from './harness/monotonic-ms.ts';
+import { PATIENCE } from './harness/patience.ts';
 import { PlainCluster } from './harness/plain-cluster.ts';
 import { quantile, spreadOf } from './harness/quantile.ts';
 import { recordFigures } from './harness/record-figures.ts';
@@ -19,8 +20,12 @@ import { underLoad, underLoadPlain } from './harness/under-load.ts';
 const AWAY_MS = LONG ? [5000, 90_000] : [5000];
 const SETTLE_MS = LONG ? 5000 : 3000;
 const FAULT = `kill -9 of Redis, back after ${AWAY_MS.map((it) => `${it / 1000} s`).join(', then after ')}`;
-/** The short form has a hundred receipts, of which p99 is the slowest. */
-const LIMIT = { ackP99: LONG ? 500 : 1000, meanwhile: 2000, afterReturn: 3000, moreMib: 50 };
+const LIMIT = {
+  ackP99: 500 * PATIENCE,
+  meanwhile: 2000 * PATIENCE,
+  afterReturn: 3000 * PATIENCE,
+  moreMib: 50,
+};
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

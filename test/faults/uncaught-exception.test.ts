@@ -6,9 +6,10 @@ import { createGuest, createRoom } from '../support/rest.ts';
 import { startSenders } from '../support/senders.ts';
 import { TestBed } from '../support/test-bed.ts';
 import { actOnSignal } from './act-on-signal.ts';
+import { PATIENCE } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
-const BACK_MS = 3000;
+const BACK_MS = 3000 * PATIENCE;
 /** In the first worker something throws, in any later one a promise rejects that nobody waits for. */
 const CODE = `
   if (process.getBuiltinModule('cluster').worker.id === 1) throw new Error('a test throws');

@@ -10,20 +10,25 @@ import { generatorFigures, logFigures, lossFigures, unlimited } from './harness/
 import { assertWell } from './harness/judge.ts';
 import { LONG, type Load, PRODUCTION_LOAD, STANDARD_LOAD } from './harness/load.ts';
 import { monotonicMs } from './harness/monotonic-ms.ts';
+import { PATIENCE } from './harness/patience.ts';
 import { PlainCluster } from './harness/plain-cluster.ts';
 import { quantile, spreadOf } from './harness/quantile.ts';
 import { type FaultFigures, recordFigures } from './harness/record-figures.ts';
 import { startEmbedded, startProduction } from './harness/set-ups.ts';
 import { underLoad, underLoadPlain } from './harness/under-load.ts';
 
-const KILLS = LONG ? 12 : 3;
+const KILLS = LONG ? 12 : 2;
 const EVERY_MS = LONG ? 10_000 : 3000;
 const REPLACED_MS = 20_000;
 const SEED = Number(process.env.FAULTS_SEED ?? 1 + (Date.now() % 1_000_000));
 const FAULT = `kill -9 of a random worker of 3, ${KILLS} times`;
 
-/** Among all other tests, a worker that starts shares two cores with what they left behind. */
-const LIMIT = { backP95: 3000, backMax: 6000, othersP99: LONG ? 500 : 1000, replaced: LONG ? 3000 : 6000 };
+const LIMIT = {
+  backP95: 3000 * PATIENCE,
+  backMax: 6000 * PATIENCE,
+  othersP99: 500 * PATIENCE,
+  replaced: 3000 * PATIENCE,
+};
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 

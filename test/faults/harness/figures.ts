@@ -1,5 +1,6 @@
 import type { Losses, Verdict } from './judge.ts';
 import type { Load, LoadResult } from './load.ts';
+import { PATIENCE } from './patience.ts';
 import type { FaultFigures } from './record-figures.ts';
 
 type Figures = FaultFigures['figures'];
@@ -35,7 +36,7 @@ export const generatorFigures = ({ loopDelayMs, cpuShare }: LoadResult): Figures
   {
     what: 'the load itself',
     value: `loop delay p99 ${Math.round(loopDelayMs)} ms, ${Math.round(cpuShare * 100)} % of a core`,
-    limit: 'p99 <= 100 ms, else void',
+    limit: `p99 <= ${100 * PATIENCE} ms, else void`,
   },
 ];
 

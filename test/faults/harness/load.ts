@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { eventually } from '../../support/eventually.ts';
 import type { TestBed } from '../../support/test-bed.ts';
 import type { Answer, Back, ClientJournal, Cut, FromLoad, LoadPlan, LoadSummary, ToLoad } from './load-plan.ts';
+import { PATIENCE } from './patience.ts';
 
 /** The long form is run by `npm run faults`, the short one with all other tests. */
 export const LONG = process.env.FAULTS === 'long';
@@ -26,7 +27,7 @@ const START_MS = 60_000;
 const STOP_MS = 60_000;
 const BACK_MS = 30_000;
 /** Above this the load measured itself. */
-const LOOP_DELAY_MS = 100;
+const LOOP_DELAY_MS = 100 * PATIENCE;
 
 export interface LoadResult extends LoadSummary {
   readonly journals: readonly ClientJournal[];
