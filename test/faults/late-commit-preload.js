@@ -2,7 +2,10 @@
 // are those of the server, stopped where their commit begins and where it is done.
 import { setTimeout as sleep } from 'node:timers/promises';
 import mongoose from 'mongoose';
-import { SqliteStore } from '../../dist/drivers/store/sqlite/sqlite-store.js';
+
+/** By its address: what is built is not there yet when imports are checked. */
+const built = new URL('../../dist/drivers/store/sqlite/sqlite-store.js', import.meta.url);
+const { SqliteStore } = await import(built.href);
 
 const LATE_MS = 2000;
 
