@@ -58,6 +58,8 @@ export interface Realtime {
   close(): void;
 }
 
+/** Of those who leave, some at a time. */
+const DRAIN_STEP_MS = 10;
 /** A socket that does not say what it wants within this is closed. */
 const CONNECT_MS = 10_000;
 /** Engine.IO 3 is what clients of Socket.IO 2 speak. */
@@ -212,13 +214,17 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
       // The newest first: who has been here longest has the most to lose by a second move.
       const leaving = [...namespace.sockets.values()].reverse();
       writer.flush();
-      const startedAt = performance.now();
-      for (const [at, socket] of leaving.entries()) {
-        const dueMs = (windowMs * at) / leaving.length - (performance.now() - startedAt);
-        if (dueMs > 1) await new Promise((resolve) => setTimeout(resolve, dueMs));
-        socket.emit('drain', { retryAfterMs: Math.round(Math.random() * 500) });
-        // Closed below Socket.IO: its own `disconnect` tells clients not to come back.
-        closeConnection(socket.conn);
+      const perStep = Math.ceil((leaving.length * DRAIN_STEP_MS) / Math.max(1, windowMs));
+      const restMs = (windowMs * perStep) / leaving.length;
+      const hurryAt = performance.now() + 2 * windowMs;
+      for (let at = 0; at < leaving.length; at += perStep) {
+        // From the last step, not from the start: who was held up and caught up would send a crowd to the others at once.
+        if (at > 0 && performance.now() < hurryAt) await new Promise((resolve) => setTimeout(resolve, restMs));
+        for (const socket of leaving.slice(at, at + perStep)) {
+          socket.emit('drain', { retryAfterMs: Math.round(Math.random() * 500) });
+          // Closed below Socket.IO: its own `disconnect` tells clients not to come back.
+          closeConnection(socket.conn);
+        }
       }
     },
     close() {
