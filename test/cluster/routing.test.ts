@@ -41,24 +41,25 @@ describe('sessions on three workers', () => {
 
   it('shows every member every message in order, however they are connected', async () => {
     const transports = [['polling', 'websocket'], ['polling'], ['websocket']];
-    const clients = await Promise.all(
-      Array.from({ length: 12 }, async (_, n) => {
-        const guest = await createGuest(server.url, `Member ${n}`);
-        const name = `${n} over ${transports[n % 3]}`;
-        const client = await bed
-          .client(server.url, guest.token, { name, transports: transports[n % 3] ?? [] })
-          .online();
-        return client.follow(room);
-      }),
-    );
-    assert.equal(new Set(clients.map((it) => it.node)).size, 3);
+    const join = async (n: number) => {
+      const guest = await createGuest(server.url, `Member ${n}`);
+      const name = `${n} over ${transports[n % 3]}`;
+      const client = bed.client(server.url, guest.token, { name, transports: transports[n % 3] ?? [] });
+      return (await client.online()).follow(room);
+    };
+    const clients = await Promise.all(Array.from({ length: 12 }, (_, n) => join(n)));
+    // A worker that was busy meanwhile has got none.
+    while (new Set(clients.map((it) => it.node)).size < 3) {
+      assert.ok(clients.length < 60, 'a worker gets no connections');
+      clients.push(await join(clients.length));
+    }
     await Promise.all(
       clients.map(async (client, n) => {
         for (let i = 0; i < 10; i += 1) await client.send(room, `${n} says ${i}`);
       }),
     );
     const history = await checkLogs(server.url, owner.token, room, clients);
-    assert.equal(history.length, 120);
+    assert.equal(history.length, clients.length * 10);
     assert.ok(clients.every((it) => it.journalOf(room).counts.live > 0));
     assert.equal(clients[1]?.transport, 'polling');
     assert.deepEqual(
