@@ -83,7 +83,10 @@ const LIMITED_FILES: Limit = {
   },
 };
 
-const LIMITS: readonly Limit[] = process.getuid?.() === 0 ? [SMALL_DISK, LIMITED_FILES] : [LIMITED_FILES];
+const MAY_MOUNT = process.getuid?.() === 0;
+const LIMITS: readonly Limit[] = MAY_MOUNT ? [SMALL_DISK, ...(LONG ? [LIMITED_FILES] : [])] : [LIMITED_FILES];
+
+if (!MAY_MOUNT) process.stdout.write('R16: MOUNTING NEEDS ROOT; instead of the disk, the size of files is limited\n');
 
 describe('R16: a full disk', () => {
   let bed: TestBed;
@@ -107,7 +110,7 @@ describe('R16: a full disk', () => {
       held.server = server;
       const { url } = server;
       await server.workers();
-      const pids = server.workerPids().sort();
+      const pids = server.workerPids();
       const clients = users.map((it) =>
         bed.own(new RawClient(url, it.token, it.name, [room]), (client) => client.close()),
       );
@@ -169,6 +172,7 @@ describe('R16: a full disk', () => {
       );
       assert.deepEqual(found, { broken: [], lost: [], different: [], faults: [] });
       assert.equal(new Set(history.map((it) => it.clientId)).size, history.length);
+      const dead = pids.filter((it) => !server.workerPids().includes(it));
       recordFigures({
         run: limit === SMALL_DISK ? 'R16' : 'R16-files',
         over: 'embedded',
@@ -182,7 +186,7 @@ describe('R16: a full disk', () => {
             value: `${reads.filter((it) => it === 200).length} of ${reads.length}`,
           },
           { what: 'first receipt after there is room', value: `${Math.round(backMs)} ms`, limit: `<= ${BACK_MS} ms` },
-          { what: 'workers that died', value: '0', limit: '0' },
+          { what: 'workers that died', value: String(dead.length), limit: '0' },
           { what: 'messages in the log, none lost or doubled', value: String(history.length) },
         ],
       });
@@ -191,7 +195,7 @@ describe('R16: a full disk', () => {
       assert.ok(took.max <= ANSWER_MS);
       assert.deepEqual(new Set(reads), new Set([200]));
       assert.deepEqual([new Set(writes), new Set(readiness)], [new Set(['503 1']), new Set([503])]);
-      assert.deepEqual(server.workerPids().sort(), pids, 'a worker died');
+      assert.deepEqual(dead, []);
       for (const it of clients) assert.deepEqual(it.cuts, []);
     },
     180_000,

@@ -47,7 +47,7 @@ const FAULTS: readonly Fault[] = [
   ...(LONG ? [{ name: 'in a loop without an end', signal: 'SIGUSR2' } as const] : []),
 ];
 
-describe('a worker that hangs', () => {
+describe('R22: a worker that hangs', () => {
   const bed = new TestBed();
   afterAll(() => bed.close(), 60_000);
 

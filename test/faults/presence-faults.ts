@@ -85,10 +85,6 @@ export function presenceFaults(over: FaultFigures['over'], env: () => Env, pings
       await shows(here(), 5000);
       for (const it of watchers) it.pushes.length = 0;
 
-      gate.stall();
-      const stalledAt = performance.now();
-
-      // Meanwhile others come and go as they should.
       const healthyMs: number[] = [];
       const rover = await guestOf('Comes and goes');
       for (let round = 0; round < ROUNDS; round += 1) {
@@ -106,6 +102,8 @@ export function presenceFaults(over: FaultFigures['over'], env: () => Env, pings
       await shows(here(), HEALTHY_MS);
 
       const [killed, pid] = fewest(await server.workers(), vanishing);
+      gate.stall();
+      const stalledAt = performance.now();
       const died = lost.filter((it) => it.client.node === killed);
       const staying = watchers.filter((it) => it.node !== killed);
       const vanished = vanishing.filter((it) => it.client.node !== killed);

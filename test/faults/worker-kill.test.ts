@@ -102,8 +102,8 @@ async function killWorkers(load: Load, cluster: Cluster): Promise<Seen> {
 
 const told = ({ kills, replacedMs, cut, backMs, othersAckMs }: Seen) => ({
   run: 'R1',
-  fault: `${FAULT}, seed ${SEED}`,
-  bite: `${kills} pids changed, ${cut.own} connections cut`,
+  fault: FAULT,
+  bite: `${kills} pids changed, ${cut.own} connections cut (seed ${SEED})`,
   clients: [
     {
       what: 'clients of the dead worker back and caught up',

@@ -1,6 +1,7 @@
 import { Agent } from 'node:http';
 import type { RawClient } from '../../support/raw-client.ts';
 import { expectStatus, rest } from '../../support/rest.ts';
+import type { Delay } from './delays.ts';
 
 const TICK_MS = 10;
 const AGAIN_MS = 100;
@@ -110,11 +111,11 @@ export class CommandLoad {
     this.#agent.destroy();
   }
 
-  /** Milliseconds from when it should have been sent to its answer, of those that should have been sent in that time. */
-  latencies(from: number, to: number): number[] {
+  /** From when a command should have been sent to its answer, of those that should have been sent in that time. */
+  delays(from: number, to: number): Delay[] {
     return [...this.accepted].flatMap(([n, { plannedAt }]) => {
       const at = this.answered.get(n)?.at;
-      return at === undefined || plannedAt < from || plannedAt >= to ? [] : [at - plannedAt];
+      return at === undefined || plannedAt < from || plannedAt >= to ? [] : [{ at: plannedAt, ms: at - plannedAt }];
     });
   }
 

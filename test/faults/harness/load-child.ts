@@ -3,6 +3,7 @@
  * brings the clients in, sends, and tells every attempt, cut and return as it happens; told to stop, it waits for the
  * last receipts, tells what every client holds, and waits for its own end. See load.ts for the other end.
  */
+import { cpus } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { startSteadySender } from '../../support/steady-sender.ts';
 import { JournallingClient } from './journalling-client.ts';
@@ -26,6 +27,13 @@ async function within(ms: number, isSo: () => boolean): Promise<void> {
   }
 }
 
+/** Of all cores together. */
+function machineMs(): { readonly busy: number; readonly all: number } {
+  const times = cpus().map((it) => it.times);
+  const busy = times.reduce((sum, { user, nice, sys, irq }) => sum + user + nice + sys + irq, 0);
+  return { busy, all: busy + times.reduce((sum, { idle }) => sum + idle, 0) };
+}
+
 /** Resolves with what ends the load. */
 async function start(plan: LoadPlan): Promise<() => Promise<void>> {
   const around = { url: plan.url, catchesUp: plan.catchesUp, tell, sentTo: new Map<string, string>() };
@@ -35,7 +43,7 @@ async function start(plan: LoadPlan): Promise<() => Promise<void>> {
   }
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();
-  const [cpu, startedAt] = [process.cpuUsage(), performance.now()];
+  const [cpu, machine, startedAt] = [process.cpuUsage(), machineMs(), performance.now()];
   const roomOf = (n: number): string => clients[n % clients.length]?.room ?? '';
   const load = startSteadySender(clients, roomOf, plan.perSecond, TEXT_BYTES);
   tell({ kind: 'in' });
@@ -52,6 +60,7 @@ async function start(plan: LoadPlan): Promise<() => Promise<void>> {
     await within(CATCH_UP_MS, () => plan.catchesUp && clients.every(holdsAll));
     delay.disable();
     const { user, system } = process.cpuUsage(cpu);
+    const machineNow = machineMs();
     for (const it of clients) {
       tell({ kind: 'journal', journal: it.journal() });
       it.close();
@@ -64,6 +73,7 @@ async function start(plan: LoadPlan): Promise<() => Promise<void>> {
         refusals: load.refusals,
         loopDelayMs: delay.percentile(99) / 1e6,
         cpuShare: (user + system) / 1000 / (performance.now() - startedAt),
+        machineShare: (machineNow.busy - machine.busy) / (machineNow.all - machine.all),
       },
     });
   };

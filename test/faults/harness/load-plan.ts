@@ -76,6 +76,8 @@ export interface LoadSummary {
   readonly loopDelayMs: number;
   /** Of one core. */
   readonly cpuShare: number;
+  /** Of all cores, by whatever ran. */
+  readonly machineShare: number;
 }
 
 export type ToLoad = { readonly kind: 'start'; readonly plan: LoadPlan } | { readonly kind: 'stop' };

@@ -27,7 +27,7 @@ const START_MS = 60_000;
 const STOP_MS = 60_000;
 const BACK_MS = 30_000;
 /** Above this the load measured itself. */
-const LOOP_DELAY_MS = 100 * PATIENCE;
+export const LOOP_DELAY_MS = 100 * PATIENCE;
 
 export interface LoadResult extends LoadSummary {
   readonly journals: readonly ClientJournal[];

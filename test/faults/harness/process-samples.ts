@@ -38,20 +38,20 @@ export class ProcessSamples {
   }
 
   /** MiB a minute of each process that was watched from `warmUpMs` after its start, and not before `from`, for `leastMs`. */
-  slopes(from: number, warmUpMs: number, leastMs: number): Map<number, number> {
-    const slopes = new Map<number, number>();
-    for (const [pid, all] of this.#series) {
+  slopes(from: number, warmUpMs: number, leastMs: number): number[] {
+    const slopes: number[] = [];
+    for (const all of this.#series.values()) {
       const warm = Math.max(from, (all[0]?.at ?? 0) + warmUpMs);
       const samples = all.filter((it) => it.at >= warm);
       const lasted = (samples.at(-1)?.at ?? 0) - (samples[0]?.at ?? 0);
-      if (lasted >= leastMs) slopes.set(pid, slopeOf(samples));
+      if (lasted >= leastMs) slopes.push(slopeOf(samples));
     }
     return slopes;
   }
 
-  /** What each of them took most. */
-  peaks(): Map<number, number> {
-    return new Map([...this.#series].map(([pid, all]) => [pid, Math.max(...all.map((it) => it.rssMib))]));
+  /** What each of them took most, MiB. */
+  peaks(): number[] {
+    return [...this.#series.values()].map((all) => Math.max(...all.map((it) => it.rssMib)));
   }
 
   /** Open files of all of them together: the median of that time. */

@@ -6,6 +6,7 @@ import { RawClient } from '../../support/raw-client.ts';
 import { readHistory } from '../../support/rest.ts';
 import { plannedAt, startSteadySender } from '../../support/steady-sender.ts';
 import type { TestBed } from '../../support/test-bed.ts';
+import type { Delay } from './delays.ts';
 
 const SENDERS = 5;
 const PER_SECOND = 40;
@@ -13,8 +14,8 @@ const BYTES = 100;
 
 /** People who talk in one room. */
 export interface Talk {
-  /** Milliseconds from when a message should have been sent until each of them had it, since this was asked last. */
-  readonly takeLatencies: () => number[];
+  /** From when a message should have been sent until each of them had it, since this was asked last. */
+  readonly takeDelays: () => Delay[];
   readonly stop: () => Promise<void>;
   /** Who was cut or refused, and what is wrong with the room, by the judge of `src/verify`. */
   readonly findings: () => Promise<string[]>;
@@ -25,16 +26,21 @@ export async function startTalk(bed: TestBed, url: string, { users, rooms, owner
   const [room = ''] = rooms;
   const clients = users.map(({ token, name }) => bed.own(new RawClient(url, token, name, [room]), (it) => it.close()));
   await comeInOrderly(clients);
-  let latencies: number[] = [];
-  for (const it of clients) it.onLive = ({ message }) => latencies.push(performance.now() - plannedAt(message));
+  let delays: Delay[] = [];
+  for (const it of clients) {
+    it.onLive = ({ message }) => {
+      const at = performance.now();
+      delays.push({ at, ms: at - plannedAt(message) });
+    };
+  }
   const load = bed.own(
     startSteadySender(clients.slice(0, SENDERS), () => room, PER_SECOND, BYTES),
     (it) => it.stop(),
   );
   return {
-    takeLatencies: () => {
-      const taken = latencies;
-      latencies = [];
+    takeDelays: () => {
+      const taken = delays;
+      delays = [];
       return taken;
     },
     stop: () => load.stop(),
