@@ -66,11 +66,19 @@ export async function measureMongodbAppends({ uri, seconds, inFlight, rooms: cou
       return collection.insertOne({ ...draft(n), seq }, { writeConcern });
     };
 
-    await perSecond(1, inFlight, (n) => store.append(draft(n))); // warm
+    // As the server does, which follows its rooms.
+    const heads = new Map(rooms.map((it) => [it, 0]));
+    const append = async (n) => {
+      const message = draft(n);
+      const { seq: own } = await store.append(message, heads.get(message.chatroom));
+      heads.set(message.chatroom, Math.max(own, heads.get(message.chatroom)));
+    };
+
+    await perSecond(1, inFlight, append); // warm
     await perSecond(1, inFlight, insertOne);
     return {
       plain: await perSecond(seconds, inFlight, insertOne),
-      store: await perSecond(seconds, inFlight, (n) => store.append(draft(n))),
+      store: await perSecond(seconds, inFlight, append),
     };
   } finally {
     await plain.dropDatabase().catch(() => {});

@@ -1,7 +1,9 @@
 // `npm test`: builds what is old, starts the engines that the tests chosen here need, runs jest with the arguments given
-// here, and ends with one plain line of counts.
+// here, and ends with one plain line of counts. Tests run as many at once as there are cores, then those that measure
+// time, each alone.
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startEngine } from './engines/engine.js';
@@ -15,6 +17,14 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const jest = join(root, 'node_modules/jest/bin/jest.js');
 const jestArgs = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', jest, ...process.argv.slice(2)];
 
+/** What measures how long things take. */
+const ALONE = '/test/(faults/|contracts/accounts-)';
+const isAlone = (file) => new RegExp(ALONE).test(file);
+const PARTS = [
+  { holds: (file) => !isAlone(file), workers: availableParallelism(), leavesOut: ALONE },
+  { holds: isAlone, workers: 1, leavesOut: `^(?!.*${ALONE})` },
+];
+
 const counts = { passed: 0, failed: 0, skipped: 0 };
 /** Sentences for the end, where they are seen. */
 const notes = [];
@@ -24,6 +34,7 @@ const left = [];
 const engines = [];
 /** Where tests find what they need. */
 const addresses = {};
+let interrupted = false;
 
 await run().catch((error) => {
   console.error(error);
@@ -39,9 +50,12 @@ async function run() {
     fail('jest is not installed (NODE_ENV=production leaves it out); run: npm install --include=dev');
     return;
   }
-  const [build] = await Promise.all([node([join(root, 'scripts/build-if-needed.js')]), provide()]);
-  if (build.status === 0) await runJest();
-  else fail('THE BUILD FAILED, so no test ran');
+  const { output } = await node([...jestArgs, '--listTests'], 'pipe');
+  const chosen = output.split('\n').filter((it) => it.startsWith('/'));
+  const [build] = await Promise.all([node([join(root, 'scripts/build-if-needed.js')]), provide(chosen)]);
+  if (build.status !== 0) fail('THE BUILD FAILED, so no test ran');
+  else if (chosen.length === 0) fail('NO FILE OF TESTS IS CALLED SO');
+  else for (const part of PARTS) if (!interrupted && chosen.some(part.holds)) await runJest(part);
 }
 
 function fail(note) {
@@ -50,9 +64,7 @@ function fail(note) {
 }
 
 /** What the chosen tests need, all at once; tests that cannot run without something that is missing are left out. */
-async function provide() {
-  const { output } = await node([...jestArgs, '--listTests'], 'pipe');
-  const chosen = output.split('\n').filter((it) => it.startsWith('/'));
+async function provide(chosen) {
   await Promise.all(
     NEEDS.map((need) =>
       provideOne(
@@ -99,18 +111,26 @@ async function environment() {
   return { ...env, ...addresses };
 }
 
-async function runJest() {
+async function runJest({ workers, leavesOut }) {
   const args = [
     // First: jest would take a path that follows one of the lists below for a part of it.
     ...jestArgs,
     '--reporters=default',
     `--reporters=${join(root, 'scripts/plain-reporter.js')}`,
-    ...['/node_modules/', '/dist/', ...left.map((it) => it.source)].map((it) => `--testPathIgnorePatterns=${it}`),
+    ...['/node_modules/', '/dist/', leavesOut, ...left.map((it) => it.source)].map(
+      (it) => `--testPathIgnorePatterns=${it}`,
+    ),
+    ...(process.argv.some((it) => /^(-i|-w|--runInBand|--maxWorkers)/.test(it)) ? [] : [`--maxWorkers=${workers}`]),
   ];
   const options = { cwd: root, env: await environment(), stdio: ['inherit', 'inherit', 'inherit', 'ipc'] };
   const child = spawn(process.execPath, args, options);
   // The engines are to be ended before this process is.
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal));
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.on(signal, () => {
+      interrupted = true;
+      child.kill(signal);
+    });
+  }
   let reported = false;
   let timer;
   child.on('message', (message) => {

@@ -30,7 +30,7 @@ export async function putMember(
 ): Promise<{ added: boolean; role: Role }> {
   const view = await seeRoom(chat, caller, id);
   assertRank(view, caller, input.role === undefined || input.role === 'member' ? 'moderator' : 'owner');
-  const { role: target, ban } = (await chat.store.viewRoom(id, user)) ?? {};
+  const { role: target, ban } = (await chat.store.standing(id, user)) ?? {};
   if (target === undefined) {
     if (ban) throw new ChatError('banned', 'this user is banned from the room; lift the ban first');
     if (input.role === 'owner') throw new ChatError('not_a_member', 'only a member can own the room', { status: 404 });
@@ -110,7 +110,7 @@ export async function unbanUser(chat: Chat, caller: Account, id: RoomId, user: U
 async function assertMayRemove(chat: Chat, caller: Account, id: RoomId, user: UserId): Promise<void> {
   const view = await seeRoom(chat, caller, id);
   assertRank(view, caller, 'moderator');
-  const target = await chat.store.viewRoom(id, user);
+  const target = await chat.store.standing(id, user);
   if (!target) throw noSuchRoom();
   if (target.role === 'owner') throw new ChatError('role_required', 'the owner cannot be removed');
   if (target.role === 'moderator') assertRank(view, caller, 'owner');

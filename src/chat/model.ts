@@ -51,12 +51,17 @@ export interface Ban {
   readonly reason?: string;
 }
 
-/** A room as one user stands to it. */
-export interface RoomView {
-  readonly room: Room;
+/** How a user stands to a room, whose head costs a look of its own. */
+export interface Standing {
+  readonly room: Omit<Room, 'headSeq'>;
   readonly role?: Role;
   /** Present only while in force. */
   readonly ban?: Ban;
+}
+
+/** A room as one user stands to it. */
+export interface RoomView extends Standing {
+  readonly room: Room;
 }
 
 export interface Member {

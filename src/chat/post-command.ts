@@ -3,7 +3,7 @@ import { tokenOf } from './authenticate.ts';
 import type { Chat } from './chat.ts';
 import { ChatError, tryAgain } from './errors.ts';
 import { keepTrying } from './keep-trying.ts';
-import type { Account, Command, MessageId, RoomView } from './model.ts';
+import type { Account, Command, MessageId, Standing } from './model.ts';
 import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
 import { isAwaited, type NewBotCommand } from './ports/jobs.ts';
@@ -28,7 +28,7 @@ const QUEUE_AGAIN_MS = 1000;
 export async function postCommand(
   chat: Chat,
   caller: Account,
-  view: RoomView,
+  view: Standing,
   { text, word, args, draft, fingerprint }: CommandDraft,
 ): Promise<{ kind: 'command'; id: string; command: string; replayed: boolean }> {
   if (caller.type === 3) throw new ChatError('cannot_send', 'bots do not command bots');

@@ -1,7 +1,7 @@
 import type { Chat } from './chat.ts';
 import { ChatError, idempotencyConflict, invalidFields } from './errors.ts';
 import { keepTrying } from './keep-trying.ts';
-import type { Account, Message, NewMessage, Receipt, RoomId, RoomView } from './model.ts';
+import type { Account, Message, NewMessage, Receipt, RoomId, Standing } from './model.ts';
 import { newId } from './new-id.ts';
 import { iso } from './ports/clock.ts';
 import { postCommand } from './post-command.ts';
@@ -122,12 +122,12 @@ async function assertReplyTarget(chat: Chat, room: RoomId, target: string | unde
 }
 
 const messageKey = (caller: Account): string => `messages:${caller.user}`;
-const slowKey = (caller: Account, view: RoomView): string => `slow:${view.room.id}:${caller.user}`;
+const slowKey = (caller: Account, view: Standing): string => `slow:${view.room.id}:${caller.user}`;
 
-const slowRate = (caller: Account, view: RoomView) =>
+const slowRate = (caller: Account, view: Standing) =>
   view.room.slowModeMs > 0 && !hasRank(view, caller, 'moderator') ? { count: 1, windowMs: view.room.slowModeMs } : null;
 
-async function takeLimits(chat: Chat, caller: Account, view: RoomView): Promise<ChatError | undefined> {
+async function takeLimits(chat: Chat, caller: Account, view: Standing): Promise<ChatError | undefined> {
   const { limits, settings } = chat;
   const taken = await limits.take(messageKey(caller), settings.messages);
   if (!taken.ok) {
@@ -141,7 +141,7 @@ async function takeLimits(chat: Chat, caller: Account, view: RoomView): Promise<
   return new ChatError('slow_mode', 'the room is in slow mode; wait a little', { retryAfterMs: slowly.retryAfterMs });
 }
 
-function refundLimits(chat: Chat, caller: Account, view: RoomView): void {
+function refundLimits(chat: Chat, caller: Account, view: Standing): void {
   chat.limits.refund(messageKey(caller), chat.settings.messages);
   const slow = slowRate(caller, view);
   if (slow !== null) chat.limits.refund(slowKey(caller, view), slow);

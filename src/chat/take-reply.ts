@@ -104,7 +104,7 @@ async function postAsBot(
   assertShowable(reply, user, epochs);
   if (reply.error !== undefined) throw new ChatError('invalid_operation', 'an error belongs to a command');
   assertTextSize(message, chat.settings);
-  const view = await chat.store.viewRoom(chatroom, user);
+  const view = await chat.store.standing(chatroom, user);
   if (!view) throw noSuchRoom();
   if (view.ban) throw new ChatError('banned', 'the bot is banned from this room');
   const id = newId(chat.clock.now());

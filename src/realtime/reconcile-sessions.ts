@@ -35,7 +35,7 @@ async function reconcileUser(chat: Chat, sessions: Sessions, user: UserId): Prom
 }
 
 async function leave(chat: Chat, session: Session, room: RoomId): Promise<void> {
-  const view = await chat.store.viewRoom(room, session.account.user);
+  const view = await chat.store.standing(room, session.account.user);
   if (view?.role !== undefined) return; // a member again
   session.exit(room);
   const reason = view === undefined ? 'deleted' : view.ban ? 'banned' : 'removed';

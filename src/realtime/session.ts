@@ -74,7 +74,7 @@ export class Session {
   async enterAsMember(room: RoomId): Promise<RoomFeed> {
     const heard = this.isMember(room);
     await this.enter([room]);
-    if (!heard && (await this.#chat.store.viewRoom(room, this.account.user))?.role === undefined) this.exit(room);
+    if (!heard && (await this.#chat.store.standing(room, this.account.user))?.role === undefined) this.exit(room);
     const feed = this.isMember(room) ? this.feedOf(room) : undefined;
     if (!feed) throw noSuchRoom();
     return feed;

@@ -4,6 +4,7 @@ import { overlay } from '../platform/overlay.ts';
 /** The store's questions; everything else of it writes. */
 const STORE_READS = [
   'viewRoom',
+  'standing',
   'listRooms',
   'roomIdsOf',
   'roomIds',

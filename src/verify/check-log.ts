@@ -30,6 +30,13 @@ export interface Findings {
   readonly faults: string[];
 }
 
+export const noFindings = (): Findings => ({ broken: [], lost: [], different: [], faults: [] });
+
+/** Of several rooms in one. */
+export function addFindings(to: Findings, more: Findings): void {
+  for (const kind of ['broken', 'lost', 'different', 'faults'] as const) to[kind].push(...more[kind]);
+}
+
 /**
  * Compares a room's history with what its clients were told and hold. Knows nothing of the server: it is the judge, so
  * nothing of what is judged may be in it.

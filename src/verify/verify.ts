@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkLog, type Findings } from './check-log.ts';
+import { addFindings, checkLog, type Findings, noFindings } from './check-log.ts';
 import { LoadClient } from './load-client.ts';
 import { PublicApi } from './public-api.ts';
 import { type Quantiles, quantilesOf } from './quantiles.ts';
@@ -113,14 +113,14 @@ export async function verify(options: VerifyOptions, tell: (line: string) => voi
       ),
     );
 
-    const findings: Findings = { broken: [], lost: [], different: [], faults: [] };
+    const findings = noFindings();
     for (const [room, history] of histories) {
       const found = checkLog(
         room,
         history,
         clients.map((it) => it.witnessOf(room)),
       );
-      for (const kind of ['broken', 'lost', 'different', 'faults'] as const) findings[kind].push(...found[kind]);
+      addFindings(findings, found);
     }
     const refusals = refusalsOf(clients);
     const acknowledged = sum((it) => it.acked.length);

@@ -2,6 +2,7 @@ import { strict as assert } from 'node:assert';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { Redis } from 'ioredis';
@@ -16,8 +17,6 @@ import { openRedisNodes, type RedisNode, type RedisNodes } from '../support/redi
 /** What a busy machine may add to a time that is promised. */
 const SLACK_MS = 1000;
 const event = (seq: number): RoomEvent => ({ kind: 'read', user: 'u', seq });
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 interface Heard {
   readonly bus: RedisBus;
   readonly node: RedisNode;

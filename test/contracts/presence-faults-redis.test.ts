@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import { RedisPresence } from '../../src/drivers/presence/redis/redis-presence.ts';
@@ -9,8 +10,6 @@ import { openRedisNodes, type RedisNodes } from '../support/redis-nodes.ts';
 
 /** What a busy machine may add to a time that is promised. */
 const SLACK_MS = 500;
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
 describe('RedisPresence', () => {
   let redis: Engine;
   let opened: RedisNodes;

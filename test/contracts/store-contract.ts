@@ -260,6 +260,10 @@ export function storeContract(driver: string, open: () => Promise<OpenStore>): v
         expect(await store.viewRoom(made.id, 'ada')).toStrictEqual({ room: created, role: 'owner' });
         expect(await store.viewRoom(made.id, 'bob')).toStrictEqual({ room: created });
         expect(await store.viewRoom('nowhere', 'ada')).toBeUndefined();
+        const { headSeq: _headSeq, ...headless } = created;
+        expect(await store.standing(made.id, 'ada')).toMatchObject({ room: headless, role: 'owner' });
+        expect((await store.standing(made.id, 'bob'))?.role).toBeUndefined();
+        expect(await store.standing('nowhere', 'ada')).toBeUndefined();
         expect(await store.members(made.id)).toEqual([{ ...ada, role: 'owner' }]);
       });
 
@@ -550,6 +554,7 @@ export function storeContract(driver: string, open: () => Promise<OpenStore>): v
         });
         const view = await store.viewRoom(id, 'bob');
         expect(view?.ban).toStrictEqual({ user: 'bob', until, reason: 'rude' });
+        expect((await store.standing(id, 'bob'))?.ban).toStrictEqual({ user: 'bob', until, reason: 'rude' });
         expect(view).not.toHaveProperty('role');
         await expect(store.addMember(id, asMember(bob), MANY)).rejects.toMatchObject({ code: 'banned' });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { OPEN_COMMANDS_MAX } from '../../src/chat/ports/store.ts';
 import { SqliteWriter } from '../../src/drivers/store/sqlite/sqlite-writer.ts';
@@ -12,10 +13,10 @@ import { TestBed } from '../support/test-bed.ts';
 import { compareAnswers, openBystander, openCommandChat } from './harness/command-chat.ts';
 import { figuresOf, slowerLimit } from './harness/delays.ts';
 import { startDistantBroker } from './harness/distant-broker.ts';
+import { LONG } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 import { setAlarm } from './harness/set-alarm.ts';
 
-const LONG = process.env.FAULTS === 'long';
 const PER_SECOND = LONG ? 100 : 40;
 const BEFORE_MS = LONG ? 15_000 : 5000;
 const ALARM_MS = LONG ? 30_000 : 5000;
@@ -26,8 +27,6 @@ const RESUME_MS = 5000;
 const DRAINED_MS = LONG ? 120_000 : 30_000;
 /** Nobody is told of silence meanwhile. */
 const PATIENT = { BOT_REPLY_TIMEOUT_MS: '300000' };
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('an alarm of the broker', () => {
   let bed: TestBed;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, it } from '@jest/globals';
 import { calmMachine } from '../support/calm-machine.ts';
 import { eventually } from '../support/eventually.ts';
@@ -8,11 +9,10 @@ import { TestBed } from '../support/test-bed.ts';
 import { compareAnswers, openBystander, openCommandChat } from './harness/command-chat.ts';
 import { type Delay, figuresOf, slowerLimit } from './harness/delays.ts';
 import { startDistantBroker } from './harness/distant-broker.ts';
-import { PATIENCE } from './harness/patience.ts';
+import { LONG, PATIENCE } from './harness/patience.ts';
 import { startPlainQueue } from './harness/plain-queue.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
-const LONG = process.env.FAULTS === 'long';
 const PER_SECOND = LONG ? 200 : 60;
 const ROUNDS = LONG ? 3 : 1;
 const WARM_UP_MS = 2000;
@@ -22,8 +22,6 @@ const AWAY_MS = 4000;
 const BACKLOG_MS = 10_000;
 /** What working off the backlog may add to the p99 where the broker, the bots and the clients share the workers' cores. */
 const BACK_MS = 200 * PATIENCE;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('a broker that is killed', () => {
   const bed = new TestBed();

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, rmSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { checkLog } from '../../src/verify/check-log.ts';
 import { quantilesOf } from '../../src/verify/quantiles.ts';
@@ -16,9 +17,9 @@ import { readHistory, rest } from '../support/rest.ts';
 import type { SpawnedServer } from '../support/spawn-server.ts';
 import { startSteadySender } from '../support/steady-sender.ts';
 import { TestBed } from '../support/test-bed.ts';
+import { LONG } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
-const LONG = process.env.FAULTS === 'long';
 const FULL_MS = LONG ? 30_000 : 5000;
 const CLIENTS = 6;
 const PER_SECOND = 40;
@@ -31,8 +32,6 @@ const ANSWER_MS = 5000;
 const BACK_MS = 10_000;
 /** The main process looks twice a second. */
 const SEEN_MS = 1500;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Leaves hardly any room to the server's data, and gives it back. */
 interface Disk {

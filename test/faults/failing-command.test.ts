@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, it } from '@jest/globals';
 import { deadQueueOf } from '../../src/wire/queue.ts';
 import { calmMachine } from '../support/calm-machine.ts';
@@ -8,10 +9,10 @@ import { TestBed } from '../support/test-bed.ts';
 import { compareAnswers, openBystander, openCommandChat } from './harness/command-chat.ts';
 import { figuresOf, slowerLimit } from './harness/delays.ts';
 import { startDistantBroker } from './harness/distant-broker.ts';
+import { LONG } from './harness/patience.ts';
 import { loopPlainQueue } from './harness/plain-queue.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
-const LONG = process.env.FAULTS === 'long';
 const PER_SECOND = LONG ? 100 : 40;
 const FAILING = LONG ? 100 : 8;
 const EVERY_MS = LONG ? 1000 : 500;
@@ -20,8 +21,6 @@ const DELIVERIES = 5;
 /** Four pauses of a second, and what a busy machine makes of them. */
 const DEAD_MS = 20_000;
 const PLAIN_MS = 2000;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('a command that always fails', () => {
   const bed = new TestBed();

@@ -13,9 +13,9 @@ import { RawClient } from '../support/raw-client.ts';
 import { readHistory } from '../support/rest.ts';
 import { TestBed } from '../support/test-bed.ts';
 import { type HerdFigures, measureHerd, postEverywhere } from './harness/measure-herd.ts';
+import { LONG } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
-const LONG = process.env.FAULTS === 'long';
 const CLIENTS = LONG ? 1000 : 300;
 const ROOMS = 20;
 const MISSED_PER_ROOM = 30;

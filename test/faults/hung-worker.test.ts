@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { Agent } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, it } from '@jest/globals';
 import { checkLog } from '../../src/verify/check-log.ts';
 import { type Quantiles, quantilesOf } from '../../src/verify/quantiles.ts';
@@ -15,10 +16,9 @@ import { expectStatus, readHistory, rest } from '../support/rest.ts';
 import { startSteadySender } from '../support/steady-sender.ts';
 import { TestBed } from '../support/test-bed.ts';
 import { actOnSignal } from './act-on-signal.ts';
-import { PATIENCE } from './harness/patience.ts';
+import { LONG, PATIENCE } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
-const LONG = process.env.FAULTS === 'long';
 const WORKERS = 3;
 const CLIENTS = LONG ? 200 : 45;
 const ROOMS = LONG ? 20 : 5;
@@ -31,8 +31,6 @@ const P99_MS = 500 * PATIENCE;
 /** Those of other workers that this test hangs on: two kept connections to each worker. */
 const KEPT_EACH = 2;
 const PAUSE_MS = 50;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 interface Fault {
   readonly name: string;

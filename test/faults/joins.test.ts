@@ -12,9 +12,9 @@ import { openEngine } from '../support/raw-engine.ts';
 import { readHistory } from '../support/rest.ts';
 import { startSteadySender } from '../support/steady-sender.ts';
 import { TestBed } from '../support/test-bed.ts';
+import { LONG } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
-const LONG = process.env.FAULTS === 'long';
 const JOINS = LONG ? 10_000 : 1000;
 const AT_ONCE = 24;
 const PER_SECOND = 200;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { checkLog } from '../../src/verify/check-log.ts';
@@ -22,9 +23,9 @@ import { ROOT } from '../support/root.ts';
 import type { Env } from '../support/spawn-server.ts';
 import { startSteadySender } from '../support/steady-sender.ts';
 import { TestBed } from '../support/test-bed.ts';
+import { LONG } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
-const LONG = process.env.FAULTS === 'long';
 const ROUNDS = LONG ? 5 : 1;
 const FOLLOWERS = 9;
 const PER_SECOND = 40;
@@ -32,8 +33,6 @@ const LATE = 5;
 const LATE_MS = 2000;
 const CLOSED_MS = 10_000;
 const WITHIN_MS = 15_000;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 const SET_UPS = [
   { over: 'embedded', env: async () => ({}) },

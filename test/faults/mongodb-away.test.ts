@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, it } from '@jest/globals';
 import { readMetrics, sumOf } from '../support/metrics.ts';
 import { rest } from '../support/rest.ts';
@@ -6,9 +7,9 @@ import type { SpawnedServer } from '../support/spawn-server.ts';
 import { TestBed } from '../support/test-bed.ts';
 import { generatorFigures, logFigures, lossFigures } from './harness/figures.ts';
 import { assertWell } from './harness/judge.ts';
-import { LONG, type Load, PRODUCTION_LOAD } from './harness/load.ts';
+import { type Load, PRODUCTION_LOAD } from './harness/load.ts';
 import { monotonicMs } from './harness/monotonic-ms.ts';
-import { PATIENCE } from './harness/patience.ts';
+import { LONG, PATIENCE } from './harness/patience.ts';
 import type { PreparedChat } from './harness/prepare-chat.ts';
 import { quantile, spreadOf } from './harness/quantile.ts';
 import { recordFigures } from './harness/record-figures.ts';
@@ -22,8 +23,6 @@ const READ_EVERY_MS = 300;
 const UNDER_WAY_MS = 250;
 const FAULT = `MongoDB away ${AWAY_MS / 1000} s by kill -9, then as long by SIGSTOP`;
 const LIMIT = { answered: 5000 * PATIENCE, firstReceipt: 3000 * PATIENCE };
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 interface Read {
   readonly at: number;

@@ -7,11 +7,11 @@ import { createGuest, createRoom, expectStatus, type Guest, joinRoom, rest } fro
 import type { Env } from '../support/spawn-server.ts';
 import { openTcpGate } from '../support/tcp-gate.ts';
 import { TestBed } from '../support/test-bed.ts';
-import { PATIENCE } from './harness/patience.ts';
+import { LONG, PATIENCE } from './harness/patience.ts';
 import { type FaultFigures, recordFigures } from './harness/record-figures.ts';
 
 const WORKERS = 3;
-const ROUNDS = process.env.FAULTS === 'long' ? 100 : 10;
+const ROUNDS = LONG ? 100 : 10;
 const VANISHING = 8;
 const LOST = 9;
 const HEALTHY_MS = 1000 * PATIENCE;

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { rest } from '../support/rest.ts';
@@ -6,9 +7,9 @@ import type { SpawnedServer } from '../support/spawn-server.ts';
 import { TestBed } from '../support/test-bed.ts';
 import { generatorFigures, logFigures, lossFigures } from './harness/figures.ts';
 import { assertWell } from './harness/judge.ts';
-import { LONG, type Load, type LoadSize, PRODUCTION_LOAD, STANDARD_LOAD } from './harness/load.ts';
+import { type Load, type LoadSize, PRODUCTION_LOAD, STANDARD_LOAD } from './harness/load.ts';
 import { monotonicMs } from './harness/monotonic-ms.ts';
-import { PATIENCE } from './harness/patience.ts';
+import { LONG, PATIENCE } from './harness/patience.ts';
 import { quantile, spreadOf } from './harness/quantile.ts';
 import { recordFigures } from './harness/record-figures.ts';
 import { startEmbedded, startProduction } from './harness/set-ups.ts';
@@ -19,8 +20,6 @@ const BETWEEN_MS = LONG ? 10_000 : 3000;
 const PATIENCE_MS = 30_000;
 const LIMIT = { orphans: 5000 * PATIENCE, service: 10_000 * PATIENCE };
 const FAULT = `kill -9 of the main process, which its supervisor starts again at once, ${KILLS} times`;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** From each kill, milliseconds. */
 interface Seen {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import type { Engine } from '../support/engines.ts';
@@ -8,8 +9,9 @@ import type { SpawnedServer } from '../support/spawn-server.ts';
 import { TestBed } from '../support/test-bed.ts';
 import { generatorFigures, logFigures, lossFigures } from './harness/figures.ts';
 import { assertWell } from './harness/judge.ts';
-import { LONG, PRODUCTION_LOAD } from './harness/load.ts';
+import { PRODUCTION_LOAD } from './harness/load.ts';
 import { monotonicMs } from './harness/monotonic-ms.ts';
+import { LONG } from './harness/patience.ts';
 import type { PreparedChat } from './harness/prepare-chat.ts';
 import { recordFigures } from './harness/record-figures.ts';
 import { startProduction } from './harness/set-ups.ts';
@@ -20,8 +22,6 @@ const WATCH_MS = LONG ? 20_000 : 5000;
 const LOOK_MS = 200;
 const PRESENCE_MS = 15_000;
 const FAULT = `FLUSHALL of Redis, then an empty one in its place${LONG ? `, ${ROUNDS} times` : ''}`;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 interface Emptied {
   readonly how: 'FLUSHALL' | 'an empty one in its place';

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { Agent } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, describe, it } from '@jest/globals';
-import { checkLog, type Findings } from '../../src/verify/check-log.ts';
+import { addFindings, checkLog, noFindings } from '../../src/verify/check-log.ts';
 import { quantilesOf } from '../../src/verify/quantiles.ts';
 import { startRequests } from '../deploy/steady-requests.ts';
 import { comeBack, comeInOrderly } from '../support/come-back.ts';
@@ -12,9 +13,9 @@ import { RawClient } from '../support/raw-client.ts';
 import { readHistory } from '../support/rest.ts';
 import { startSteadySender } from '../support/steady-sender.ts';
 import { TestBed } from '../support/test-bed.ts';
+import { LONG } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
-const LONG = process.env.FAULTS === 'long';
 const CLIENTS = LONG ? 200 : 150;
 const SENDERS = 10;
 const ROOMS = 5;
@@ -24,8 +25,6 @@ const WORKERS = 3;
 /** At most a third of the clients are moved in any second; as they see it, which is later among all other tests. */
 const MOVED_AT_ONCE = LONG ? CLIENTS / 3 : CLIENTS / 2;
 const SECOND_MS = 1000;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe('a rolling restart', () => {
   const bed = new TestBed();
@@ -85,7 +84,7 @@ describe('a rolling restart', () => {
     const failed = await requests.stop();
     await eventually('everybody is back', () => clients.every((it) => it.isIn), 15_000);
 
-    const findings: Findings = { broken: [], lost: [], different: [], faults: [] };
+    const findings = noFindings();
     for (const room of rooms) {
       const history = await readHistory(url, owner.token, room);
       const here = clients.filter((_, n) => users[n]?.rooms.includes(room));
@@ -95,7 +94,7 @@ describe('a rolling restart', () => {
         history,
         here.map((it) => it.witnessOf(room)),
       );
-      for (const kind of ['broken', 'lost', 'different', 'faults'] as const) findings[kind].push(...found[kind]);
+      addFindings(findings, found);
     }
     const cuts = clients.flatMap((it) => it.cuts).sort((a, b) => a - b);
     const moved = mostWithin(cuts, SECOND_MS);
@@ -122,7 +121,7 @@ describe('a rolling restart', () => {
         { what: 'all workers replaced', value: `${roundMs.map((it) => Math.round(it)).join(', ')} ms` },
       ],
     });
-    assert.deepEqual(findings, { broken: [], lost: [], different: [], faults: [] });
+    assert.deepEqual(findings, noFindings());
     assert.deepEqual(failed, [], `of ${requests.count()} requests`);
     assert.deepEqual([failures, load.refusals], [[], []]);
     assert.ok(

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { afterAll, describe, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
 import { rssOf } from '../support/metrics.ts';
-import { printFigures } from '../support/print-figures.ts';
 import { openEngine, type RawEngine } from '../support/raw-engine.ts';
 import { createGuest } from '../support/rest.ts';
 import { TestBed } from '../support/test-bed.ts';
+import { LONG } from './harness/patience.ts';
+import { recordFigures } from './harness/record-figures.ts';
 
-const LONG = process.env.FAULTS === 'long';
 const SILENT = LONG ? 2000 : 1000;
 /** They come in with a token, leave the namespace and stay. */
 const LEAVING = 50;
@@ -45,11 +45,16 @@ describe('connections that say nothing', () => {
     await eventually('all are cut', () => silent.every((it) => it.isClosed()), CUT_MS + LATE_MS);
     const cutMs = performance.now() - openedAt;
     const kibEach = ((after - before) * 1024) / SILENT;
-    printFigures(`${SILENT} silent connections`, [
-      `opened in ${Math.round(openedAt - startedAt)} ms`,
-      `the last was cut ${Math.round(cutMs)} ms later`,
-      `${kibEach.toFixed(1)} KiB each`,
-    ]);
+    recordFigures({
+      run: 'silent',
+      over: 'embedded',
+      fault: `${SILENT} connections that say nothing, and ${LEAVING} that come in, leave and stay`,
+      bite: `opened in ${Math.round(openedAt - startedAt)} ms`,
+      figures: [
+        { what: 'the last was cut after', value: `${Math.round(cutMs)} ms`, limit: `<= ${CUT_MS + LATE_MS} ms` },
+        { what: 'memory of each', value: `${kibEach.toFixed(1)} KiB`, limit: `<= ${KIB_EACH}` },
+      ],
+    });
     assert.ok(kibEach <= KIB_EACH, `${kibEach} KiB each`);
   }, 60_000);
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { quantilesOf } from '../../src/verify/quantiles.ts';
 import { randomNumbers } from '../../src/verify/random-numbers.ts';
@@ -14,6 +15,7 @@ import { TestBed } from '../support/test-bed.ts';
 import { compareAnswers } from './harness/command-chat.ts';
 import { CommandLoad } from './harness/command-load.ts';
 import { MemberChurn } from './harness/member-churn.ts';
+import { LONG } from './harness/patience.ts';
 import { ProcessSamples } from './harness/process-samples.ts';
 import { type FaultFigures, recordFigures } from './harness/record-figures.ts';
 import {
@@ -25,7 +27,6 @@ import {
   workerFaults,
 } from './harness/soak-faults.ts';
 
-const LONG = process.env.FAULTS === 'long';
 const MINUTE_MS = 60_000;
 const SOAK_MINUTES = Number(process.env.SOAK_MINUTES ?? (LONG ? 30 : 0));
 const SEED = Number(process.env.FAULTS_SEED ?? Math.floor(Math.random() * 1e9));
@@ -51,8 +52,6 @@ interface SetUp {
   readonly shortFaults: RegExp;
   readonly ms: number;
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 describe(`R19: a soak of ${SOAK_MINUTES === 0 ? 'seconds' : `${SOAK_MINUTES} minutes`} with faults of all kinds (FAULTS_SEED=${SEED})`, () => {
   let bed: TestBed;

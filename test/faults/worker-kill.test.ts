@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { randomNumbers } from '../../src/verify/random-numbers.ts';
 import { startRedis } from '../support/engines.ts';
@@ -8,9 +9,9 @@ import type { SpawnedServer } from '../support/spawn-server.ts';
 import { TestBed } from '../support/test-bed.ts';
 import { generatorFigures, logFigures, lossFigures, unlimited } from './harness/figures.ts';
 import { assertWell } from './harness/judge.ts';
-import { LONG, type Load, PRODUCTION_LOAD, STANDARD_LOAD } from './harness/load.ts';
+import { type Load, PRODUCTION_LOAD, STANDARD_LOAD } from './harness/load.ts';
 import { monotonicMs } from './harness/monotonic-ms.ts';
-import { PATIENCE } from './harness/patience.ts';
+import { LONG, PATIENCE } from './harness/patience.ts';
 import { PlainCluster } from './harness/plain-cluster.ts';
 import { quantile, spreadOf } from './harness/quantile.ts';
 import { type FaultFigures, recordFigures } from './harness/record-figures.ts';
@@ -29,8 +30,6 @@ const LIMIT = {
   othersP99: 500 * PATIENCE,
   replaced: 3000 * PATIENCE,
 };
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 interface Cluster {
   /** Name → pid; waits until all of them take connections. */

@@ -224,36 +224,3 @@ describe('an engine that goes away', () => {
     }, 120_000);
   }
 });
-
-describe('an engine that is not there at the start', () => {
-  let bed: TestBed;
-  beforeEach(() => {
-    bed = new TestBed();
-  });
-  afterEach(() => bed.close(), 60_000);
-
-  const engines: readonly [string, () => Promise<Engine>, (it: Engine) => Record<string, string>][] = [
-    ['store', startMongodb, (it) => ({ MONGODB_URI: databaseAt(it, 'late') })],
-    ['bus', startRedis, ({ url }) => ({ REDIS_URL: url })],
-    ['broker', startRabbitmq, ({ url }) => ({ AMQP_URL: url })],
-  ];
-  for (const [part, startEngine, env] of engines) {
-    it(`${part}: alive, not ready, named; ready within 5 s of its coming`, async () => {
-      const engine = bed.own(await startEngine(), (it) => it.stop());
-      await engine.kill();
-      const server = await bed.server({ INSTANCES: '2', LOG: 'warn', ...env(engine) });
-      assert.equal((await rest(server.url, 'GET /livez')).status, 200);
-      const { status, body } = await rest<Readiness>(server.url, 'GET /readyz');
-      assert.equal(status, 503);
-      assert.deepEqual(body.reasons, [part]);
-      await engine.restart();
-      await eventually(
-        'it is ready',
-        async () => (await rest(server.url, 'GET /readyz')).status === 200,
-        // The broker itself needs a while from its port to its first connection.
-        part === 'broker' ? 15_000 : 5000,
-      );
-      await server.workers();
-    }, 60_000);
-  }
-});

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
 import type { Acked } from '../../src/verify/check-log.ts';
 import { type CaughtUpPage, RoomJournal } from '../../src/verify/room-journal.ts';
@@ -34,8 +35,6 @@ type Page = CaughtUpPage<StoredMessage>;
 const ACK_MS = 6000;
 const SEND_MS = 45_000;
 const AGAIN_MS = 100;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * A client as anybody would write it with nothing but socket.io-client and its defaults: it sends what was not

@@ -31,12 +31,13 @@ export function startSteadySender(
   const underWay = new Set<Promise<void>>();
   const startedAt = performance.now();
   let sent = 0;
+  let isGivenUp = false;
 
   async function send(n: number, dueAt: number): Promise<void> {
     const client = clients[n % clients.length];
     if (!client) throw new Error('there is nobody to send');
     const clientId = randomUUID();
-    for (;;) {
+    while (!isGivenUp) {
       const ack: RawAck | undefined = await client.send(roomOf(n), `${dueAt.toFixed(1)} ${filling}`, clientId);
       if (ack?.error === 0) return;
       if (ack && ack.retry !== true) {
@@ -59,7 +60,10 @@ export function startSteadySender(
     refusals,
     async stop() {
       clearInterval(timer);
-      const late = setTimeout(() => refusals.push(`${underWay.size} receipts never came`), SETTLE_MS);
+      const late = setTimeout(() => {
+        isGivenUp = true;
+        refusals.push(`${underWay.size} receipts never came`);
+      }, SETTLE_MS);
       await Promise.all(underWay);
       clearTimeout(late);
     },

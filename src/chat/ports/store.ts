@@ -12,6 +12,7 @@ import type {
   Room,
   RoomId,
   RoomView,
+  Standing,
   UserId,
   Visibility,
 } from '../model.ts';
@@ -99,6 +100,8 @@ export interface Store {
   createRoom(room: NewRoom, owner: { user: UserId; name: string }, maxRooms: number): Promise<Room>;
   /** The room as `user` stands to it; undefined when there is none. Visibility is the caller's business. */
   viewRoom(room: RoomId, user: UserId): Promise<RoomView | undefined>;
+  /** As {@link Store.viewRoom}, perhaps without the head: for what is asked with every message. */
+  standing(room: RoomId, user: UserId): Promise<Standing | undefined>;
   /** `invalid_operation` (412) when `ifVersion` is given and differs, `duplicate`, `invalid_chatroom`. Raises `version`. */
   patchRoom(room: RoomId, patch: RoomPatch, ifVersion?: number): Promise<Room>;
   /** With all that belongs to it. Resolves with the room as it was; `invalid_chatroom` when there is none. */
@@ -139,7 +142,7 @@ export interface Store {
    * A bot's message whose `inReplyTo` is a command marks that command answered.
    *
    * `knownHead` is the highest seq of the room that this node has seen, by which a store without a single writer
-   * guesses the next one: never above the true head.
+   * guesses the next one: never above the true head. Without it such a store looks first.
    */
   append(message: NewMessage, knownHead?: number): Promise<Receipt>;
   /** What (room, owner, clientId) was used for, message or command. */

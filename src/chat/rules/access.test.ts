@@ -28,7 +28,7 @@ const viewOf = (visibility: Visibility, role?: Role, ban?: Ban): RoomView => ({
 });
 
 const chatOf = (view: RoomView | undefined): Pick<Chat, 'store'> => ({
-  store: { viewRoom: async () => view } as Partial<Chat['store']> as Chat['store'],
+  store: { viewRoom: async () => view, standing: async () => view } as Partial<Chat['store']> as Chat['store'],
 });
 
 const user = accountOf('u');

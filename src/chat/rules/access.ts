@@ -1,6 +1,6 @@
 import type { Chat } from '../chat.ts';
 import { ChatError, noSuchRoom } from '../errors.ts';
-import type { Account, Role, RoomId, RoomView } from '../model.ts';
+import type { Account, Role, RoomId, RoomView, Standing } from '../model.ts';
 
 export const isAdmin = (caller: Account): boolean => caller.roles.includes('admin');
 
@@ -16,15 +16,19 @@ export function assertChatRole(caller: Account): void {
 const RANK: Record<Role, number> = { member: 1, moderator: 2, owner: 3 };
 
 /** Admins may what owners may, without being members; so may bots read public rooms only, like users. */
-export const hasRank = (view: RoomView, caller: Account, least: Role): boolean =>
+export const hasRank = (view: Standing, caller: Account, least: Role): boolean =>
   isAdmin(caller) || (view.role !== undefined && RANK[view.role] >= RANK[least]);
 
 /** The room as the caller stands to it. A private room that the caller may not see does not exist for them (600). */
 export async function seeRoom(chat: Pick<Chat, 'store'>, caller: Account, id: RoomId): Promise<RoomView> {
   assertChatRole(caller);
   const view = await chat.store.viewRoom(id, caller.user);
-  if (!view || (view.room.visibility === 'private' && !hasRank(view, caller, 'member'))) throw noSuchRoom();
+  assertVisible(view, caller);
   return view;
+}
+
+function assertVisible<V extends Standing>(view: V | undefined, caller: Account): asserts view is V {
+  if (!view || (view.room.visibility === 'private' && !hasRank(view, caller, 'member'))) throw noSuchRoom();
 }
 
 /** As {@link seeRoom}, for what is inside: a ban closes it. */
@@ -34,19 +38,27 @@ export async function readRoom(chat: Pick<Chat, 'store'>, caller: Account, id: R
   return view;
 }
 
-export function assertNotBanned(view: RoomView, caller: Account): void {
+export function assertNotBanned(view: Standing, caller: Account): void {
   if (!view.ban || isAdmin(caller)) return;
   const until = view.ban.until === undefined ? '' : ` until ${new Date(view.ban.until).toISOString()}`;
   throw new ChatError('banned', `you are banned from this room${until}`);
 }
 
-export async function memberRoom(chat: Pick<Chat, 'store'>, caller: Account, id: RoomId): Promise<RoomView> {
-  const view = await readRoom(chat, caller, id);
-  if (view.role === undefined) throw new ChatError('not_a_member', 'join the room first');
-  return view;
+/** As {@link readRoom}, for what only members may. Asked with every message, so it does without the room's head. */
+export async function memberRoom(chat: Pick<Chat, 'store'>, caller: Account, id: RoomId): Promise<Standing> {
+  assertChatRole(caller);
+  const standing = await chat.store.standing(id, caller.user);
+  assertVisible(standing, caller);
+  assertNotBanned(standing, caller);
+  assertMember(standing);
+  return standing;
 }
 
-export function assertRank(view: RoomView, caller: Account, least: Role): void {
+export function assertMember({ role }: Standing): void {
+  if (role === undefined) throw new ChatError('not_a_member', 'join the room first');
+}
+
+export function assertRank(view: Standing, caller: Account, least: Role): void {
   if (!hasRank(view, caller, least)) {
     throw new ChatError(
       'role_required',

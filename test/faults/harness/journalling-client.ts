@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type RawAck, RawClient } from '../../support/raw-client.ts';
 import { plannedAt } from '../../support/steady-sender.ts';
 import type { Answer, ClientJournal, Delivery, LoadEvent, Member } from './load-plan.ts';
@@ -8,8 +9,6 @@ const FIRST_WAIT_MS = 1000;
 const MAX_WAIT_MS = 5000;
 /** Before a send that was put off is made again; the sender waits as long by itself. */
 const SENDER_WAITS_MS = 100;
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 interface Surroundings {
   readonly url: string;

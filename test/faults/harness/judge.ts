@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { checkLog, type Findings } from '../../../src/verify/check-log.ts';
+import { addFindings, checkLog, type Findings, noFindings } from '../../../src/verify/check-log.ts';
 import { readHistory } from '../../support/rest.ts';
 import type { LoadResult } from './load.ts';
 import type { ClientJournal } from './load-plan.ts';
@@ -47,7 +47,7 @@ export function lossesOf(journals: readonly ClientJournal[]): Losses {
  * Also finds what stands in a history and was sent by nobody.
  */
 export async function judge(url: string, chat: PreparedChat, { journals, sent }: LoadResult): Promise<Verdict> {
-  const findings: Findings = { broken: [], lost: [], different: [], faults: [] };
+  const findings = noFindings();
   let stored = 0;
   for (const room of chat.rooms) {
     const history = await readHistory(url, chat.owner.token, room);
@@ -55,7 +55,7 @@ export async function judge(url: string, chat: PreparedChat, { journals, sent }:
     const here = journals.filter((it) => it.room === room);
     if (here.length === 0) findings.broken.push(`nobody followed ${room}`);
     const found = checkLog(room, history, here);
-    for (const kind of ['broken', 'lost', 'different', 'faults'] as const) findings[kind].push(...found[kind]);
+    addFindings(findings, found);
   }
   if (stored > sent) findings.broken.push(`${stored} are stored, and ${sent} were sent`);
   return { losses: lossesOf(journals), stored, findings };
@@ -63,7 +63,7 @@ export async function judge(url: string, chat: PreparedChat, { journals, sent }:
 
 /** Nothing was lost, doubled, swapped or left open, and there was something to lose. */
 export function assertWell({ losses, findings }: Verdict, { refusals, unsettled }: LoadResult): void {
-  assert.deepEqual(findings, { broken: [], lost: [], different: [], faults: [] });
+  assert.deepEqual(findings, noFindings());
   assert.deepEqual([...refusals], []);
   assert.equal(unsettled, 0, 'some have no receipt at the end');
   assert.equal(losses.missed, 0);

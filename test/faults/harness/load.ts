@@ -3,10 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { eventually } from '../../support/eventually.ts';
 import type { TestBed } from '../../support/test-bed.ts';
 import type { Answer, Back, ClientJournal, Cut, FromLoad, LoadPlan, LoadSummary, ToLoad } from './load-plan.ts';
-import { PATIENCE } from './patience.ts';
-
-/** The long form is run by `npm run faults`, the short one with all other tests. */
-export const LONG = process.env.FAULTS === 'long';
+import { LONG, PATIENCE } from './patience.ts';
 
 export interface LoadSize {
   readonly clients: number;

@@ -1,5 +1,8 @@
+/** The long form is run by `npm run faults`, the short one with all other tests. */
+export const LONG = process.env.FAULTS === 'long';
+
 /**
  * Limits of time are so many times what is promised in the short form: there each run shares two cores with what all other
  * tests left behind, and a figure of a few seconds says little. The long form holds the promised ones.
  */
-export const PATIENCE = process.env.FAULTS === 'long' ? 1 : 3;
+export const PATIENCE = LONG ? 1 : 3;

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Engine } from '../../support/engines.ts';
 import { eventually } from '../../support/eventually.ts';
 import { rest } from '../../support/rest.ts';
@@ -22,8 +23,6 @@ interface Readiness {
   readonly reasons: readonly string[];
   readonly degraded: readonly string[];
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Every worker is there, and none of them misses anything. */
 export function becomesWell(server: SpawnedServer): Promise<unknown> {

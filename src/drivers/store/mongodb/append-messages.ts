@@ -77,10 +77,13 @@ export class MessageAppender {
     this.#stats = stats;
   }
 
-  async append(database: Database, message: NewMessage, knownHead = 0): Promise<Receipt> {
+  async append(database: Database, message: NewMessage, followedHead?: number): Promise<Receipt> {
     const { chatroom, id, image } = message;
     const key = entryKey(message.owner, message.clientId);
     const bytes = message.message.length * 3 + (message.meta === undefined ? 0 : JSON.stringify(message.meta).length);
+    // Who does not follow the room looks first: a seq that is taken costs everybody in the batch another one.
+    const knownHead =
+      followedHead ?? (await this.#places.readHead(database, chatroom, await this.#placeOf(database, chatroom)));
     const submit = () => this.#batches.submit('', { database, message, key, knownHead, bytes });
     if (image === undefined) return submit();
 

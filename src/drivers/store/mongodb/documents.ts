@@ -143,7 +143,9 @@ export interface RevocationDocument {
 /** No two pairs give the same text, whatever is in them. */
 export const entryKey = (owner: string, clientId: string): string => JSON.stringify([owner, clientId]);
 
-export const toRoom = (room: RoomDocument, headSeq: number): Room => ({
+export const toRoom = (room: RoomDocument, headSeq: number): Room => ({ ...toHeadless(room), headSeq });
+
+export const toHeadless = (room: RoomDocument): Omit<Room, 'headSeq'> => ({
   id: room.id,
   name: room.name,
   topic: room.topic,
@@ -151,7 +153,6 @@ export const toRoom = (room: RoomDocument, headSeq: number): Room => ({
   owner: room.owner,
   slowModeMs: room.slowModeMs,
   count: room.count,
-  headSeq,
   firstSeq: room.firstSeq,
   epoch: room.epoch,
   rev: room.rev,

@@ -12,6 +12,7 @@ import type {
   Role,
   Room,
   RoomView,
+  Standing,
 } from '../../../chat/model.ts';
 import type {
   Found,
@@ -121,6 +122,13 @@ export class MongoStore implements Store {
     return this.#connection.call(async (database) => {
       requireTexts(room, user);
       return await this.#views.view(database, room, user);
+    });
+  }
+
+  standing(room: string, user: string): Promise<Standing | undefined> {
+    return this.#connection.call(async (database) => {
+      requireTexts(room, user);
+      return await this.#views.standing(database, room, user);
     });
   }
 

@@ -1,10 +1,10 @@
 import { trusted } from 'mongoose';
-import type { Room, RoomView } from '../../../chat/model.ts';
+import type { Room, RoomView, Standing } from '../../../chat/model.ts';
 import { Batches, type Waiting } from './batches.ts';
-import { type RoomDocument, type StandingDocument, toRoom } from './documents.ts';
+import { type RoomDocument, type StandingDocument, toHeadless, toRoom } from './documents.ts';
 import { isBanned } from './member-operations.ts';
 import { CALL_MS, type Database } from './mongo-connection.ts';
-import { findRoom, type RoomPlaces } from './room-places.ts';
+import { findRoom, type Place, type RoomPlaces } from './room-places.ts';
 
 /** Heads that are looked for at once: what waits for a connection may wait too long. */
 const HEADS_AT_ONCE = 50;
@@ -13,19 +13,20 @@ interface Asked {
   readonly database: Database;
   readonly user: string;
 }
-type Waits = Waiting<Asked, RoomView | undefined>;
+type Headless = Standing['room'];
+type Seen<R extends Headless> = Omit<Standing, 'room'> & { readonly room: R };
 
 /**
- * Rooms as users stand to them. Whoever sends is looked at first, so this is read once per message: those who ask about
- * the same room while a look is under way share the next one. No answer is older than its question.
+ * Rooms as users stand to them. Whoever sends is looked at first, so standings are read once per message, and looks are
+ * shared. No answer is older than its question.
  */
 export class RoomViews {
   readonly #places: RoomPlaces;
   readonly #onRead: (room: RoomDocument) => void;
-  readonly #batches = new Batches<Asked, RoomView | undefined>({
-    run: (room, batch) => this.#look(room, batch),
-    cut: (waiting) => waiting.length,
-    ms: CALL_MS,
+  readonly #views = this.#looks((database, room) => this.roomOf(database, room));
+  readonly #standings = this.#looks(async (_, room) => {
+    this.#meet(room);
+    return toHeadless(room);
   });
 
   /** `onRead` is told of each room that was read. */
@@ -35,7 +36,11 @@ export class RoomViews {
   }
 
   view(database: Database, room: string, user: string): Promise<RoomView | undefined> {
-    return this.#batches.submit(room, { database, user });
+    return this.#views.submit(room, { database, user });
+  }
+
+  standing(database: Database, room: string, user: string): Promise<Standing | undefined> {
+    return this.#standings.submit(room, { database, user });
   }
 
   /** Several rooms as one user stands to them. */
@@ -56,18 +61,24 @@ export class RoomViews {
     return toRoom(room, await this.headOf(database, room));
   }
 
-  async #look(id: string, batch: readonly Waits[]): Promise<void> {
-    const [first] = batch;
-    if (first === undefined) return;
-    const { database } = first.item;
-    const found = await findRoom(database, id);
-    const users = [...new Set(batch.map(({ item }) => item.user))];
-    const [room, standings] =
-      found === undefined
-        ? [undefined, []]
-        : await Promise.all([this.roomOf(database, found), standingsOf(database, [found._id], users)]);
-    const byUser = new Map(standings.map((it) => [it.user, it]));
-    for (const { item, resolve } of batch) resolve(room && toView(room, byUser.get(item.user)));
+  /** Those who ask about the same room while a look is under way share the next one. */
+  #looks<R extends Headless>(
+    present: (database: Database, room: RoomDocument) => Promise<R>,
+  ): Batches<Asked, Seen<R> | undefined> {
+    const run = async (id: string, batch: readonly Waiting<Asked, Seen<R> | undefined>[]): Promise<void> => {
+      const [first] = batch;
+      if (first === undefined) return;
+      const { database } = first.item;
+      const found = await findRoom(database, id);
+      const users = [...new Set(batch.map(({ item }) => item.user))];
+      const [room, standings] =
+        found === undefined
+          ? [undefined, []]
+          : await Promise.all([present(database, found), standingsOf(database, [found._id], users)]);
+      const byUser = new Map(standings.map((it) => [it.user, it]));
+      for (const { item, resolve } of batch) resolve(room && toView(room, byUser.get(item.user)));
+    };
+    return new Batches({ run, cut: (waiting) => waiting.length, ms: CALL_MS });
   }
 
   async headsOf(database: Database, rooms: readonly RoomDocument[]): Promise<number[]> {
@@ -80,8 +91,12 @@ export class RoomViews {
   }
 
   headOf(database: Database, room: RoomDocument): Promise<number> {
+    return this.#places.readHead(database, room.id, this.#meet(room));
+  }
+
+  #meet(room: RoomDocument): Place {
     this.#onRead(room);
-    return this.#places.headOf(database, room);
+    return this.#places.placeOf(room);
   }
 }
 
@@ -94,7 +109,7 @@ async function standingsOf(
   return op(query.lean<StandingDocument[]>().exec());
 }
 
-function toView(room: Room, standing: StandingDocument | undefined): RoomView {
+function toView<R extends Headless>(room: R, standing: StandingDocument | undefined): Seen<R> {
   const { role, ban, user = '' } = standing ?? {};
   if (ban === undefined || !isBanned(ban)) return { room, ...(role !== undefined && { role }) };
   const { until, reason } = ban;

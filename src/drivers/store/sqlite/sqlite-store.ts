@@ -117,6 +117,11 @@ export class SqliteStore implements Store {
     });
   }
 
+  /** The head costs this engine nothing worth a second statement. */
+  standing(room: string, user: string): Promise<RoomView | undefined> {
+    return this.viewRoom(room, user);
+  }
+
   async listRooms({ user, scope, all, q = '', limit, after }: RoomQuery): Promise<RoomView[]> {
     const sql = LIST_ROOMS[scope === 'others' && all ? 'all' : scope];
     const values = [user, user, Date.now(), after?.nameKey ?? '', after?.id ?? '', q, limit];
