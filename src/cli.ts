@@ -31,9 +31,10 @@ const USAGE = `Usage: parley <command>
   import < FILE
       adds exported rooms to the store. SQLite: the server must be stopped. Rooms that exist are refused`;
 
-/** sysexits: wrong use; and a configuration that is wrong. */
+/** As sysexits has them: wrong use, and a configuration that is wrong. */
 const EX_USAGE = 64;
 const EX_CONFIG = 78;
+/** Of `verify` alone. */
 const EX_NOT_RUN = 2;
 
 class UsageError extends Error {}
@@ -130,7 +131,7 @@ function parse<T>(read: () => T): T {
 }
 
 function runBackUp([file, ...rest]: string[], verb: string, work: typeof backUpStore): void {
-  if (file === undefined || rest.length > 0) throw new UsageError(`usage: parley ${verb} FILE`);
+  if (!file || rest.length > 0) throw new UsageError(`usage: parley ${verb} FILE`);
   const { rooms, messages } = work(process.env, file);
   process.stderr.write(`${verb}: ${rooms} rooms with ${messages} messages\n`);
 }
@@ -161,18 +162,20 @@ async function runImport(args: string[]): Promise<void> {
   try {
     await importStore(process.env, inputLines(), imported);
   } finally {
-    process.stderr.write(`import: ${imported.rooms} rooms with ${imported.messages} messages\n`);
+    if (imported.rooms > 0)
+      process.stderr.write(`import: ${imported.rooms} rooms with ${imported.messages} messages\n`);
   }
 }
 
 async function run([command, ...args]: string[]): Promise<void> {
-  if (command === 'token') await printToken(args);
+  if ([command, ...args].some((it) => it === '--help' || it === '-h')) process.stdout.write(`${USAGE}\n`);
+  else if (command === 'token') await printToken(args);
   else if (command === 'verify') await runVerify(args);
   else if (command === 'backup') runBackUp(args, command, backUpStore);
   else if (command === 'restore') runBackUp(args, command, restoreStore);
   else if (command === 'export') await runExport(args);
   else if (command === 'import') await runImport(args);
-  else if (command === '--help' || command === 'help') process.stdout.write(`${USAGE}\n`);
+  else if (command === 'help') process.stdout.write(`${USAGE}\n`);
   else throw new UsageError(USAGE);
 }
 

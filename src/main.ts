@@ -5,9 +5,7 @@ import { type BotsConfig, type Config, parseBotsConfig, parseConfig } from './co
 import { printConfig } from './config/print-config.ts';
 import { createLogger, type Logger } from './platform/logger.ts';
 import { Resources } from './platform/resources.ts';
-import { startBots } from './start/bots.ts';
-import { startChatWorker } from './start/chat-worker.ts';
-import { startPrimary } from './start/primary.ts';
+import type { StopOrder } from './start/cluster-state.ts';
 
 /** sysexits: the configuration is wrong, and starting again will not help. */
 const EX_CONFIG = 78;
@@ -47,12 +45,12 @@ function dieOfTheUnexpected(log: Logger): void {
 }
 
 /** A signal may come several times; what it starts is started once. */
-function once(run: () => void): () => void {
+function once<A extends unknown[]>(run: (...args: A) => void): (...args: A) => void {
   let ran = false;
-  return () => {
+  return (...args) => {
     if (ran) return;
     ran = true;
-    run();
+    run(...args);
   };
 }
 
@@ -75,14 +73,13 @@ async function runPrimary(): Promise<void> {
   });
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  const started = held.start(
-    (it) =>
-      startPrimary(config, version, it, log, (url) => {
-        process.stdout.write(`Parley listens on ${url}\n`);
-        process.send?.('ready'); // pm2's wait_ready
-      }),
-    CLOSE_MS,
-  );
+  const started = held.start(async (it) => {
+    const { startPrimary } = await import('./start/primary.ts');
+    return startPrimary(config, version, it, log, (url) => {
+      process.stdout.write(`Parley listens on ${url}\n`);
+      process.send?.('ready'); // pm2's wait_ready
+    });
+  }, CLOSE_MS);
   process.on('SIGHUP', () => {
     log.info('restarting the workers one by one');
     started.then(
@@ -101,9 +98,9 @@ async function runWorker(worker: Worker): Promise<void> {
   process.on('disconnect', () => process.exit(0)); // the main process is gone, and with it the writer
   process.on('SIGHUP', () => {}); // means the whole server: the main process sees to it
   const socketDir = process.env.PARLEY_SOCKETS ?? '';
-  const stop = once(() => {
+  const stop = once((order: StopOrder) => {
     started
-      .then((it) => it.drain())
+      .then((it) => it.drain(order))
       .then(
         () => closeAndExit(log, CLOSE_MS),
         (cause: unknown) => {
@@ -112,9 +109,13 @@ async function runWorker(worker: Worker): Promise<void> {
         },
       );
   });
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
-  const started = held.start((it) => startChatWorker(config, name, socketDir, version, it, log, stop), CLOSE_MS);
+  const stopAlone = (): void => stop({ all: false });
+  process.on('SIGTERM', stopAlone);
+  process.on('SIGINT', stopAlone);
+  const started = held.start(async (it) => {
+    const { startChatWorker } = await import('./start/chat-worker.ts');
+    return startChatWorker(config, name, socketDir, version, it, log, stop);
+  }, CLOSE_MS);
   await started;
 }
 
@@ -132,7 +133,10 @@ async function runBotsAlone(): Promise<void> {
     process.stdout.write(`Parley bots consume ${config.broker.botQueue}\n`);
     process.send?.('ready'); // pm2's wait_ready
   };
-  await held.start((it) => startBots(config, it, log, ready), CLOSE_MS);
+  await held.start(async (it) => {
+    const { startBots } = await import('./start/bots.ts');
+    return startBots(config, it, log, ready);
+  }, CLOSE_MS);
 }
 
 if (process.argv.includes('--print-config')) process.stdout.write(`${printConfig(process.env)}\n`);

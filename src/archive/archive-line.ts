@@ -54,33 +54,41 @@ const ban = z.strictObject({
   at: time,
 });
 
-const message = z.strictObject({
-  kind: z.literal('message'),
-  seq: firstSeq,
-  id: text.min(1),
-  owner: user,
-  ownerName: shownName,
-  type: z.literal([1, 2, 3]),
-  message: text,
-  createdAt: time,
-  clientId: text.min(1),
-  fingerprint: text,
-  inReplyTo: text.optional(),
-  origin: text.optional(),
-  bot: z.strictObject({ name: text }).optional(),
-  meta: z
-    .record(z.string(), z.unknown())
-    .refine((it) => isText(JSON.stringify(it)), 'must be well-formed Unicode')
-    .optional(),
-  rev: rev.optional(),
-  deleted: z.literal(true).optional(),
-  image: z
-    .strictObject({
-      contentType: z.enum(['image/png', 'image/jpeg', 'image/gif', 'image/webp']),
-      bytes: z.base64(),
-    })
-    .optional(),
-});
+/** The most that a server can be set to take. */
+const MAX_MESSAGE_BYTES = 1024 * 1024;
+
+const message = z
+  .strictObject({
+    kind: z.literal('message'),
+    seq: firstSeq,
+    id: text.min(1),
+    owner: user,
+    ownerName: shownName,
+    type: z.literal([1, 2, 3]),
+    message: text.max(MAX_MESSAGE_BYTES),
+    createdAt: time,
+    clientId: text.min(1),
+    fingerprint: text,
+    inReplyTo: text.optional(),
+    origin: text.optional(),
+    bot: z.strictObject({ name: text }).optional(),
+    meta: z
+      .record(z.string(), z.unknown())
+      .refine((it) => isText(JSON.stringify(it)), 'must be well-formed Unicode')
+      .optional(),
+    rev: rev.optional(),
+    deleted: z.literal(true).optional(),
+    image: z
+      .strictObject({
+        contentType: z.enum(['image/png', 'image/jpeg', 'image/gif', 'image/webp']),
+        bytes: z.base64(),
+      })
+      .optional(),
+  })
+  .refine((it) => (it.type === 3 && it.deleted !== true) === (it.image !== undefined), {
+    path: ['image'],
+    message: 'belongs to a message of type 3, and to each of them that is not deleted',
+  });
 
 /** A line of an archive: a room, then its members, its bans and its messages, each kind in its order. */
 export const archiveLine = z.discriminatedUnion('kind', [room, member, ban, message]);

@@ -36,6 +36,8 @@ async function* exportRoom(archive: Archive, id: RoomId, exported: Exported): As
   if (room === undefined) return false;
   const [members, bans] = [await archive.members(id), await archive.bans(id)];
   const { nameKey: _nameKey, version, ...rest } = room;
+  const isOwned = members.some((it) => it.role === 'owner' && it.user === room.owner);
+  if (members.length > 0 && !isOwned) throw new Error(`the room ${id} was handed over meanwhile; export it again`);
   const counts = { members: members.length, bans: bans.length };
   yield { kind: 'room', version: 1, ...rest, roomVersion: version, ...counts } satisfies RoomLine;
   for (const it of members) yield { kind: 'member', ...it };

@@ -10,6 +10,8 @@ import {
 } from './archive-line.ts';
 
 const AT_ONCE = 200;
+/** Some editors put one in front of what they save. */
+const BYTE_ORDER_MARK = /^\uFEFF/;
 const BYTES_AT_ONCE = 2 * 1024 * 1024;
 
 export interface Imported {
@@ -30,6 +32,7 @@ interface Open {
   readonly into: RoomImport;
   waiting: Waiting;
   members: number;
+  owners: number;
   bans: number;
   firstSeq: number | undefined;
   lastSeq: number;
@@ -53,8 +56,9 @@ export async function importRooms(
   try {
     for await (const text of lines) {
       number += 1;
-      if (text.trim() === '') continue;
-      const line = parse(text);
+      const json = number === 1 ? text.replace(BYTE_ORDER_MARK, '') : text;
+      if (json.trim() === '') continue;
+      const line = parse(json);
       if (line.kind === 'room') {
         if (open) await finish(open, imported);
         open = undefined;
@@ -86,7 +90,7 @@ function parse(text: string): ArchiveLine {
 
 async function begin(archive: Archive, line: RoomLine, epoch: string): Promise<Open> {
   const into = await archive.importRoom(toArchivedRoom(line), epoch);
-  const counts = { members: 0, bans: 0, firstSeq: undefined, lastSeq: 0, rev: line.rev };
+  const counts = { members: 0, owners: 0, bans: 0, firstSeq: undefined, lastSeq: 0, rev: line.rev };
   return { line, into, waiting: nothing(), ...counts };
 }
 
@@ -95,7 +99,11 @@ async function take(open: Open, line: Exclude<ArchiveLine, RoomLine>, bytes: num
   const { waiting } = open;
   if (line.kind === 'member') {
     if (open.bans > 0 || open.firstSeq !== undefined) throw new Error('a member behind bans or messages');
+    if ((line.role === 'owner') !== (line.user === open.line.owner)) {
+      throw new Error(`${line.user} is a member as ${line.role}, and ${open.line.owner} owns the room`);
+    }
     open.members += 1;
+    if (line.role === 'owner') open.owners += 1;
     waiting.members.push(toArchivedMember(line));
   } else if (line.kind === 'ban') {
     if (open.firstSeq !== undefined) throw new Error('a ban behind messages');
@@ -124,12 +132,13 @@ async function flush(open: Open): Promise<void> {
 }
 
 async function finish(open: Open, imported: Imported): Promise<void> {
-  const { line, members, bans, firstSeq, lastSeq, rev } = open;
+  const { line, members, owners, bans, firstSeq, lastSeq, rev } = open;
   await flush(open);
   const isWhole = firstSeq === undefined ? line.firstSeq === line.headSeq + 1 : lastSeq === line.headSeq;
   if (!isWhole || members !== line.members || bans !== line.bans) {
     throw new Error('the archive ends before all of the room has come; it was cut off');
   }
+  if (members > 0 && owners !== 1) throw new Error(`its owner ${line.owner} is no member`);
   await open.into.finish({ firstSeq: firstSeq ?? line.firstSeq, rev, count: members });
   imported.rooms += 1;
   imported.messages += firstSeq === undefined ? 0 : lastSeq - firstSeq + 1;

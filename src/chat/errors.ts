@@ -80,6 +80,8 @@ export class ChatError extends Error {
 export const invalidFields = (detail: string, ...fields: string[]): ChatError =>
   new ChatError('invalid_fields', detail, { data: { fields } });
 
+export const invalidCursor = (): ChatError => invalidFields('cursor must be `next` of an earlier answer', 'cursor');
+
 export const idempotencyConflict = (): ChatError =>
   new ChatError('idempotency_conflict', 'this clientId was used with another body; choose a new one');
 

@@ -58,7 +58,8 @@ function publicError(thrown: unknown): ChatError {
   if (thrown instanceof URIError) return invalidFields('the path is not well-formed percent-encoded UTF-8', 'path');
   const status = statusOf(thrown);
   if (status === 404) return new ChatError('not_found', 'there is nothing at this path');
-  if (status >= 400 && status < 500) return invalidFields(STATUS_CODES[status] ?? 'the request is not valid', 'path');
+  // What is left are bodies that are not what their headers say.
+  if (status >= 400 && status < 500) return invalidFields(STATUS_CODES[status] ?? 'the request is not valid', 'body');
   return new ChatError('internal', 'something broke on our side; the request id finds it in the log', {
     cause: thrown,
   });

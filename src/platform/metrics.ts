@@ -88,7 +88,7 @@ export const countStore = (registry: Registry, read: () => Record<'batches' | 'w
     [
       ['parley_store_batches_total', 'Commits of the store', 'batches'],
       ['parley_store_writes_total', 'Writes in those commits', 'writes'],
-      ['parley_store_failures_total', 'Commits that failed', 'failures'],
+      ['parley_store_failures_total', 'Commits that failed; with MongoDB every operation that did', 'failures'],
     ],
     read,
   );

@@ -1,4 +1,5 @@
 import type { Server as HttpServer } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Server } from 'socket.io';
 import type { Chat } from '../chat/chat.ts';
 import { ChatError, ERRORS, type ErrorCode } from '../chat/errors.ts';
@@ -60,6 +61,9 @@ export interface Realtime {
 
 /** Of those who leave, some at a time. */
 const DRAIN_STEP_MS = 10;
+/** For the next polls of those who were sent away last: only there they hear it. */
+const LAST_POLLS_MS = 1000;
+const LOOK_MS = 20;
 /** A socket that does not say what it wants within this is closed. */
 const CONNECT_MS = 10_000;
 /** Engine.IO 3 is what clients of Socket.IO 2 speak. */
@@ -219,12 +223,15 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
       const hurryAt = performance.now() + 2 * windowMs;
       for (let at = 0; at < leaving.length; at += perStep) {
         // From the last step, not from the start: who was held up and caught up would send a crowd to the others at once.
-        if (at > 0 && performance.now() < hurryAt) await new Promise((resolve) => setTimeout(resolve, restMs));
+        if (at > 0 && performance.now() < hurryAt) await sleep(restMs);
         for (const socket of leaving.slice(at, at + perStep)) {
           socket.emit('drain', { retryAfterMs: Math.round(Math.random() * 500) });
           // Closed below Socket.IO: its own `disconnect` tells clients not to come back.
           closeConnection(socket.conn);
         }
+      }
+      for (const until = performance.now() + LAST_POLLS_MS; io.engine.clientsCount > 0; await sleep(LOOK_MS)) {
+        if (performance.now() > until) break;
       }
     },
     close() {

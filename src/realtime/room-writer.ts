@@ -22,7 +22,7 @@ interface RoomWindow {
 }
 
 /**
- * Everything that happens in a room goes out here, in the order it comes.
+ * A room's log, typing and read marks go out here, in the order they come.
  *
  * The log's events take a short way. Each is encoded once, as the WebSocket frame of its Socket.IO packet; the frames of
  * a window are joined, and each member's connection is handed that one buffer: one system call per member and window,

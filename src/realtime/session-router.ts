@@ -24,7 +24,8 @@ export interface SessionRouterOptions {
   readonly log: Log;
 }
 
-const SID = /[?&]sid=([^&]+)/;
+/** The session's worker: see {@link sessionId}. */
+const OWNER = /[?&]sid=(\d{1,10})\./;
 const PROXY_TIMEOUT_MS = 60_000;
 /** The side that asks closes idle connections, long before the other: none is closed just as it is used again. */
 const INNER_KEEP_ALIVE_MS = 2 * PROXY_TIMEOUT_MS;
@@ -100,10 +101,8 @@ export class SessionRouter {
 
   #foreignOwner({ url = '' }: IncomingMessage): string | undefined {
     if (!url.startsWith('/socket.io/')) return undefined;
-    const sid = SID.exec(url)?.[1];
-    const dot = sid?.indexOf('.') ?? -1;
-    const owner = sid?.slice(0, dot);
-    return owner === undefined || !/^\d{1,10}$/.test(owner) || owner === this.#options.worker ? undefined : owner;
+    const owner = OWNER.exec(url)?.[1];
+    return owner === this.#options.worker ? undefined : owner;
   }
 
   #agent(owner: string): Agent {

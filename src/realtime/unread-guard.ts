@@ -1,4 +1,5 @@
-const SCAN_MS = 1000;
+/** What comes in between two looks is held back beyond the limit. */
+const SCAN_MS = 250;
 
 /** Of a socket, what is looked at. */
 export interface Guarded {

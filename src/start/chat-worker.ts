@@ -17,7 +17,7 @@ import type { Resources } from '../platform/resources.ts';
 import { openRealtime } from '../realtime/open-realtime.ts';
 import { SessionRouter, takeOver } from '../realtime/session-router.ts';
 import { cleanUpWhenTold } from './clean-up-when-told.ts';
-import { type ClusterState, type Hello, isHandOver, TOPICS } from './cluster-state.ts';
+import { type ClusterState, type Hello, isHandOver, type StopOrder, TOPICS } from './cluster-state.ts';
 import { judgeReadiness } from './judge-readiness.ts';
 import { linkOptions } from './link-options.ts';
 import { openAccounts } from './open-accounts.ts';
@@ -38,7 +38,7 @@ const COMPARE_MS = 60_000;
 
 export interface ChatWorker {
   /** Ends within `SHUTDOWN_GRACE_MS`: clients are sent elsewhere, requests under way are answered. */
-  drain(): Promise<void>;
+  drain(order: StopOrder): Promise<void>;
 }
 
 /** A worker's composition root: the drivers, the chat, its edges; last opened, first closed. */
@@ -49,7 +49,7 @@ export async function startChatWorker(
   version: string,
   held: Resources,
   log: Logger,
-  onStop: () => void,
+  onStop: (order: StopOrder) => void,
 ): Promise<ChatWorker> {
   const metrics = createMetrics();
   const link = held.own('link', new Link(processChannel(process), linkOptions), (it) => it.close());
@@ -72,7 +72,7 @@ export async function startChatWorker(
     log,
   });
   const { store } = opened;
-  const fanout = openFanout(config.fanout, { link, instances: config.processes.instances, clock, held, log });
+  const fanout = await openFanout(config.fanout, { link, instances: config.processes.instances, clock, held, log });
   const hub: Hub = new Hub({
     bus: fanout.bus,
     store,
@@ -81,7 +81,7 @@ export async function startChatWorker(
     repaired: (messages) => metrics.gapsRepaired.inc(messages > 0 ? 1 : 0),
   });
   held.own('feeds', hub.feeds, (it) => it.close());
-  const queues = openJobs(config, { link, held, log, onPutAside: (code) => metrics.putAside.inc({ code }) });
+  const queues = await openJobs(config, { link, held, log, onPutAside: (code) => metrics.putAside.inc({ code }) });
   const chat: Chat = {
     store,
     hub,
@@ -209,14 +209,17 @@ export async function startChatWorker(
   link.tell(TOPICS.listening, { version, address: address.address, port: address.port } satisfies Hello);
 
   return {
-    async drain() {
+    async drain({ all }) {
       if (draining) return;
       draining = true;
       const graceEndsAt = performance.now() + config.processes.shutdownGraceMs - CLOSE_MS;
       // Not `http.Server.close`: that also cuts kept-alive connections on which a request may be on its way.
-      NetServer.prototype.close.call(server);
+      const stopListening = (): void => void NetServer.prototype.close.call(server);
+      // Others take what comes. Without others, who polls needs a new connection to hear that it is to go.
+      if (!all) stopListening();
       const windowEndsAt = performance.now() + config.processes.drainMs;
       await realtime.drain(config.processes.drainMs);
+      if (all) stopListening();
       // Kept-alive connections have the rest of the window to hear that their next answer is the last.
       await waitUntil(() => connections.size === 0, windowEndsAt);
       await waitUntil(() => unanswered() === 0, graceEndsAt);

@@ -8,11 +8,11 @@ export interface ClusterState {
   readonly restartWanted: boolean;
 }
 
-/** The topics and calls of the link that are neither of a driver. */
+/** The topics and calls of the link between the processes of a server. */
 export const TOPICS = {
   /** primary → worker: {@link ClusterState} */
   state: 'cluster.state',
-  /** primary → worker: finish and exit. */
+  /** primary → worker: finish and exit; the payload is a {@link StopOrder}. */
   stop: 'cluster.stop',
   /** primary → one worker: remove what is too old. */
   cleanUp: 'cluster.cleanUp',
@@ -27,6 +27,11 @@ export const TOPICS = {
   /** worker → primary, a call: one write of the store. */
   write: 'store.write',
 } as const;
+
+export interface StopOrder {
+  /** Every worker goes: nobody takes the place of this one. */
+  readonly all: boolean;
+}
 
 export interface Hello {
   readonly version: string;

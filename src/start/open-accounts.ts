@@ -1,9 +1,6 @@
 import type { Accounts, GuestAccounts } from '../chat/ports/accounts.ts';
 import type { Log } from '../chat/ports/log.ts';
 import type { AccountsConfig } from '../config/parse-config.ts';
-import { EmbeddedAccounts } from '../drivers/accounts/embedded/embedded-accounts.ts';
-import { JwtAccounts } from '../drivers/accounts/jwt/jwt-accounts.ts';
-import { RemoteAccounts } from '../drivers/accounts/remote/remote-accounts.ts';
 import type { Reach } from '../platform/reach.ts';
 import type { Resources } from '../platform/resources.ts';
 
@@ -21,10 +18,12 @@ export interface OpenedAccounts {
 export async function openAccounts(config: AccountsConfig, held: Resources, log: Log): Promise<OpenedAccounts> {
   switch (config.kind) {
     case 'embedded': {
+      const { EmbeddedAccounts } = await import('../drivers/accounts/embedded/embedded-accounts.ts');
       const accounts = await EmbeddedAccounts.open(config.dir);
       return { accounts, guests: accounts, reach: () => 'here' };
     }
     case 'remote': {
+      const { RemoteAccounts } = await import('../drivers/accounts/remote/remote-accounts.ts');
       const accounts = held.own('accounts', new RemoteAccounts(config), (it) => it.close());
       const probe = () => {
         if (accounts.reach !== 'here') void accounts.probe();
@@ -34,6 +33,7 @@ export async function openAccounts(config: AccountsConfig, held: Resources, log:
       return { accounts, reach: () => accounts.reach };
     }
     case 'jwt': {
+      const { JwtAccounts } = await import('../drivers/accounts/jwt/jwt-accounts.ts');
       const accounts = held.own('accounts', new JwtAccounts({ ...config, log }), (it) => it.close());
       return { accounts, reach: () => accounts.reach };
     }

@@ -6,14 +6,11 @@ import type { Log } from '../chat/ports/log.ts';
 import type { Presence } from '../chat/ports/presence.ts';
 import type { FanoutConfig } from '../config/parse-config.ts';
 import { ClusterBus } from '../drivers/bus/cluster/cluster-bus.ts';
-import { RedisBus, type RedisBusCounts } from '../drivers/bus/redis/redis-bus.ts';
+import type { RedisBusCounts } from '../drivers/bus/redis/redis-bus.ts';
 import { ClusterLimits } from '../drivers/limits/cluster/cluster-limits.ts';
-import { RedisLimits } from '../drivers/limits/redis/redis-limits.ts';
 import { ClusterPresence } from '../drivers/presence/cluster/cluster-presence.ts';
-import { RedisPresence } from '../drivers/presence/redis/redis-presence.ts';
 import type { Link } from '../platform/link.ts';
 import type { Reach } from '../platform/reach.ts';
-import { RedisConnection } from '../platform/redis-connection.ts';
 import type { Resources } from '../platform/resources.ts';
 
 /** What nodes hear of one another and share. */
@@ -35,7 +32,10 @@ interface FanoutParts {
   readonly log: Log;
 }
 
-export function openFanout(config: FanoutConfig, { link, instances, clock, held, log }: FanoutParts): Fanout {
+export async function openFanout(
+  config: FanoutConfig,
+  { link, instances, clock, held, log }: FanoutParts,
+): Promise<Fanout> {
   switch (config.kind) {
     case 'cluster':
       return {
@@ -45,6 +45,12 @@ export function openFanout(config: FanoutConfig, { link, instances, clock, held,
         reach: () => 'here',
       };
     case 'redis': {
+      const [{ RedisConnection }, { RedisBus }, { RedisPresence }, { RedisLimits }] = await Promise.all([
+        import('../platform/redis-connection.ts'),
+        import('../drivers/bus/redis/redis-bus.ts'),
+        import('../drivers/presence/redis/redis-presence.ts'),
+        import('../drivers/limits/redis/redis-limits.ts'),
+      ]);
       // Unlike a worker's name, which is unique on its machine only.
       const node = randomUUID();
       const { url, key } = config;

@@ -1,12 +1,8 @@
-import { runBots } from '../bots/run-bots.ts';
-import { sampleBots } from '../bots/sample-bots.ts';
 import { takeReplies } from '../bots/take-replies.ts';
 import type { Chat } from '../chat/chat.ts';
 import type { Jobs } from '../chat/ports/jobs.ts';
 import type { Log } from '../chat/ports/log.ts';
 import type { Config } from '../config/parse-config.ts';
-import { LocalJobs } from '../drivers/jobs/local/local-jobs.ts';
-import { RabbitmqJobs } from '../drivers/jobs/rabbitmq/rabbitmq-jobs.ts';
 import type { Link } from '../platform/link.ts';
 import type { Reach } from '../platform/reach.ts';
 import type { Resources } from '../platform/resources.ts';
@@ -32,10 +28,18 @@ interface JobsParts {
 }
 
 /** The queues of commands and replies as a worker uses them. */
-export function openJobs({ broker, bots: settings }: Pick<Config, 'broker' | 'bots'>, parts: JobsParts): OpenedJobs {
+export async function openJobs(
+  { broker, bots: settings }: Pick<Config, 'broker' | 'bots'>,
+  parts: JobsParts,
+): Promise<OpenedJobs> {
   const { link, held, log, onPutAside } = parts;
   switch (broker.kind) {
     case 'local': {
+      const [{ sampleBots }, { runBots }, { LocalJobs }] = await Promise.all([
+        import('../bots/sample-bots.ts'),
+        import('../bots/run-bots.ts'),
+        import('../drivers/jobs/local/local-jobs.ts'),
+      ]);
       const bots = sampleBots({ stockUrl: settings.stockUrl, log });
       const jobs = new LocalJobs(link);
       return {
@@ -49,6 +53,7 @@ export function openJobs({ broker, bots: settings }: Pick<Config, 'broker' | 'bo
       };
     }
     case 'rabbitmq': {
+      const { RabbitmqJobs } = await import('../drivers/jobs/rabbitmq/rabbitmq-jobs.ts');
       const jobs = held.own('broker', new RabbitmqJobs({ ...broker, log, onPutAside }), (it) => it.close());
       return {
         jobs,

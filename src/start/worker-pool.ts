@@ -3,7 +3,7 @@ import inspector from 'node:inspector';
 import type { Log } from '../chat/ports/log.ts';
 import { Link } from '../platform/link.ts';
 import { closeUndelivered } from './close-undelivered.ts';
-import { type Hello, TOPICS } from './cluster-state.ts';
+import { type Hello, type StopOrder, TOPICS } from './cluster-state.ts';
 import { linkOptions } from './link-options.ts';
 import { processChannel } from './process-channel.ts';
 import { WorkerWatch } from './worker-watch.ts';
@@ -104,7 +104,7 @@ export class WorkerPool {
         old.stopping = false;
         return;
       }
-      await this.#end(old);
+      await this.#end(old, false);
     }
   }
 
@@ -112,7 +112,7 @@ export class WorkerPool {
   async stop(): Promise<void> {
     this.#stopping = true;
     for (const timer of this.#timers) clearTimeout(timer);
-    await Promise.all(this.workers.map((it) => this.#end(it)));
+    await Promise.all(this.workers.map((it) => this.#end(it, true)));
     this.#watch.close();
   }
 
@@ -123,9 +123,10 @@ export class WorkerPool {
     worker.process.kill('SIGKILL');
   }
 
-  async #end(it: PooledWorker): Promise<void> {
+  /** `all`: nobody takes its place. */
+  async #end(it: PooledWorker, all: boolean): Promise<void> {
     it.stopping = true;
-    if (it.listens) it.link.tell(TOPICS.stop, null);
+    if (it.listens) it.link.tell(TOPICS.stop, { all } satisfies StopOrder);
     // It has no clients yet, and would not hear: what comes before its program is loaded is lost.
     else it.worker.process.kill('SIGKILL');
     const late = setTimeout(() => {

@@ -2,31 +2,24 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { LoggedMessage } from './room-journal.ts';
 
 const TIMEOUT_MS = 5000;
-/** A server that is being restarted under the test is asked again this long. */
-const PATIENCE_MS = 60_000;
+/** A server that is being restarted under the test is asked again this long; one that never answered is not there. */
+const PATIENCE_MS = 30_000;
+const FIRST_PATIENCE_MS = 3000;
 const AGAIN_MS = 250;
 const PAGE = 200;
 
-/** The answer was clear, and not what was asked for. */
-export class Refused extends Error {
-  override readonly name = 'Refused';
-  readonly status: number;
-
-  constructor(call: string, status: number, text: string) {
-    super(`${call} answered ${status}: ${text.slice(0, 300)}`);
-    this.status = status;
-  }
-}
-
-/** The REST calls of a verification, as any client would make them: what has no clear answer is asked again. */
+/**
+ * The REST calls of a verification, as any client would make them: what has no clear answer is asked again. Calls reject
+ * with a sentence that says what was answered, or why nothing was.
+ */
 export class PublicApi {
   readonly url: string;
+  #patienceMs = FIRST_PATIENCE_MS;
 
   constructor(url: string) {
     this.url = url.replace(/\/+$/, '');
   }
 
-  /** Rejects with `Refused` (404) where there are no guests. */
   async createGuest(name: string): Promise<string> {
     return (await this.#call<{ token: string }>('POST', '/v1/accounts/guest', undefined, { name })).token;
   }
@@ -55,16 +48,21 @@ export class PublicApi {
   }
 
   async #call<T>(method: string, path: string, token?: string, body?: unknown): Promise<T> {
-    const endsAt = performance.now() + PATIENCE_MS;
+    const endsAt = performance.now() + this.#patienceMs;
     for (;;) {
       const answer = await this.#attempt(method, path, token, body).catch((cause: unknown) => {
-        if (performance.now() > endsAt) throw new Error(`${method} ${path} got no answer`, { cause });
+        if (performance.now() < endsAt) return;
+        this.#patienceMs = 0; // it is gone: nothing more is waited for
+        throw new Error(`${this.url} does not answer ${method} ${path}: ${reasonOf(cause)}`, { cause });
       });
       if (answer !== undefined) {
         const { status, text } = answer;
+        this.#patienceMs = PATIENCE_MS;
         if (status < 300) return (text === '' ? undefined : JSON.parse(text)) as T;
         const isLater = status === 429 || status >= 500;
-        if (!isLater || performance.now() > endsAt) throw new Refused(`${method} ${path}`, status, text);
+        if (!isLater || performance.now() > endsAt) {
+          throw new Error(`${method} ${path} answered ${status}: ${text.slice(0, 300)}`);
+        }
       }
       const waitMs = Number(answer?.retryAfter ?? 0) * 1000;
       await sleep(Math.max(waitMs, AGAIN_MS));
@@ -84,4 +82,10 @@ export class PublicApi {
     });
     return { status: answer.status, retryAfter: answer.headers.get('retry-after'), text: await answer.text() };
   }
+}
+
+/** `fetch` itself says no more than that it failed. */
+function reasonOf(thrown: unknown): string {
+  const { message, cause } = thrown as { message?: string; cause?: { message?: string; code?: string } };
+  return cause?.message || cause?.code || message || String(thrown);
 }

@@ -38,7 +38,7 @@ const SETTLE_MS = 30_000;
 const ONLINE_MS = 30_000;
 const TICK_MS = 1000;
 
-async function within(ms: number, isSo: () => boolean): Promise<boolean> {
+async function becomesSo(ms: number, isSo: () => boolean): Promise<boolean> {
   for (const endsAt = performance.now() + ms; !isSo(); await sleep(20)) {
     if (performance.now() > endsAt) return false;
   }
@@ -72,7 +72,7 @@ export async function verify(options: VerifyOptions, tell: (line: string) => voi
       clients.push(client);
     }
     const online = () => clients.filter((it) => it.isOnline).length;
-    if (!(await within(ONLINE_MS, () => online() === clients.length))) {
+    if (!(await becomesSo(ONLINE_MS, () => online() === clients.length))) {
       throw new Error(`only ${online()} of ${clients.length} clients came online: ${refusalsOf(clients).join('; ')}`);
     }
 
@@ -101,13 +101,13 @@ export async function verify(options: VerifyOptions, tell: (line: string) => voi
     }
 
     tell('the load ends; waiting for the last receipts');
-    await within(SETTLE_MS, () => sends.size === 0);
+    await becomesSo(SETTLE_MS, () => sends.size === 0);
     stop = true;
     await Promise.all(sends);
     const histories = new Map<string, Awaited<ReturnType<PublicApi['readHistory']>>>();
     for (const room of rooms) histories.set(room, await api.readHistory(owner, room));
     tell('comparing');
-    await within(SETTLE_MS, () =>
+    await becomesSo(SETTLE_MS, () =>
       clients.every(
         (it) => it.isCurrent && rooms.every((room) => it.lengthOf(room) >= (histories.get(room)?.length ?? 0)),
       ),
@@ -137,8 +137,9 @@ export async function verify(options: VerifyOptions, tell: (line: string) => voi
     };
   } finally {
     for (const it of clients) it.close();
-    for (const room of rooms)
+    for (const room of rooms) {
       await api.deleteRoom(owner, room).catch(() => tell(`the room ${room} could not be removed`));
+    }
   }
 }
 

@@ -48,6 +48,40 @@ describe('ending', () => {
     }, 30_000);
   }
 
+  it('tells those who poll in a busy room that they are to go, one after the other, and is heard to drain', async () => {
+    const server = await bed.server({ INSTANCES: '2', DRAIN_MS: '2000' });
+    const guest = await createGuest(server.url, 'Guest');
+    const room = await createRoom(server.url, guest.token, 'Busy');
+    const polling = { transports: ['polling'], reconnection: false };
+    const clients = await bed.clientsOnAllWorkers(server, guest.token, 6, polling);
+    const post = () =>
+      rest(server.url, `POST /v1/chat/rooms/${room}/messages`, { token: guest.token, body: { message: 'x' } });
+    const talk = bed.own(
+      setInterval(() => void post().catch(() => {}), 20), // until nobody listens any more
+      (it) => clearInterval(it),
+    );
+    await eventually('they hear it', () => clients.every((it) => it.pushesOf('message').length > 0));
+
+    server.signal('SIGTERM');
+    await eventually('it says so', async () => {
+      const { status, body } = await rest<{ reasons: string[] }>(server.url, 'GET /readyz');
+      return status === 503 && body.reasons.includes('draining');
+    });
+    assert.deepEqual(await server.exited, { code: 0, signal: null });
+    clearInterval(talk);
+    const toldAt = clients.map((it) => it.pushes.filter(({ event }) => event === 'drain').map(({ at }) => at));
+    assert.ok(
+      toldAt.every((it) => it.length === 1),
+      JSON.stringify(toldAt),
+    );
+    const all = toldAt.flat();
+    assert.ok(
+      Math.max(...all) - Math.min(...all) > 500,
+      `all of them within ${Math.max(...all) - Math.min(...all)} ms`,
+    );
+    for (const client of clients) client.close();
+  }, 30_000);
+
   it('ends in time with 0 though a request never finishes', async () => {
     const server = await bed.server({ INSTANCES: '2', SHUTDOWN_GRACE_MS: '2000' });
     const guest = await createGuest(server.url, 'Guest');

@@ -45,6 +45,15 @@ describe('verify', () => {
     assert.ok(server.workerPids().some((pid) => !before.includes(pid)));
   }, 90_000);
 
+  it('says within seconds that nobody answers, and why', async () => {
+    const server = await bed.server({ INSTANCES: '1', LOG: 'error' });
+    await server.stop();
+    await assert.rejects(
+      verify({ url: server.url, ...LOAD }, () => {}),
+      /does not answer POST .*ECONNREFUSED/,
+    );
+  }, 30_000);
+
   it('finds what is lost when a server goes back to an older copy of its data', async () => {
     const server = await bed.server({ INSTANCES: '1', LOG: 'error' });
     const copy = `${server.options.dataDir}-copy`;

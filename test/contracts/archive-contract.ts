@@ -132,12 +132,18 @@ export function archiveContract(driver: string, openPlace: () => Promise<Archive
           twice: only.toSpliced(50, 0, only[50] ?? ''),
           'bad JSON': [...only.slice(0, 100), '{"kind":'],
           'an unknown field': [...only.slice(0, 100), '{"kind":"message","more":1}'],
+          'an owner who is no member': only.map((it) =>
+            it.replace('"owner":"ada","slowModeMs"', '"owner":"joe","slowModeMs"'),
+          ),
+          'a picture without its bytes': only.map((it) => it.replace(/,"image":\{[^}]*\}/, '')),
+          'a text beyond all limits': only.map((it) => it.replace('"text 60 ', `"${'x'.repeat(2 ** 20)} `)),
           'a message of another': only.toSpliced(-1, 1, (only.at(-1) ?? '').replace(/"seq":\d+/, '"seq":900')),
         })) {
           await expect(imported(archive, broken)).rejects.toThrow(/^line \d+: /);
           expect([what, await archive.roomIds(10)]).toEqual([what, []]);
         }
-        expect(await imported(archive, only)).toEqual({ rooms: 1, messages: 180 });
+        const [first = '', ...others] = only;
+        expect(await imported(archive, [`\uFEFF${first}`, ...others])).toEqual({ rooms: 1, messages: 180 });
         expect(await archive.roomIds(10)).toEqual([rooms.open]);
       });
     }, 60_000);

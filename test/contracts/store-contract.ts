@@ -757,6 +757,7 @@ export function storeContract(driver: string, open: () => Promise<OpenStore>): v
         for (const { chatroom, id } of (await find(100)).slice(0, 4)) await store.deleteMessage(chatroom, id);
         expect(await find(100)).toHaveLength(8);
         expect(await store.messagesOf('nobody', 10)).toMatchObject({ messages: [] });
+        await expect(store.messagesOf('bob', 10, 'zzz')).rejects.toMatchObject({ data: { fields: ['cursor'] } });
       });
 
       it('finds nothing of others by a cursor that was made up', async () => {

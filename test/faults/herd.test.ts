@@ -28,7 +28,7 @@ interface Herd {
 }
 
 const HERDS: readonly Herd[] = [
-  { clients: LONG ? 3000 : 1000, env: { INSTANCES: '3' }, tooMany: false, run: 'herd' },
+  { clients: 1000, env: { INSTANCES: '3' }, tooMany: false, run: 'herd' },
   { clients: 400, env: { INSTANCES: '2', MAX_HANDSHAKES: '2' }, tooMany: true, run: 'herd-refused' },
 ];
 
@@ -100,9 +100,12 @@ describe('a herd', () => {
         ],
       });
       assert.deepEqual(found, noFindings());
-      for (const { back, readsEach, sentAway, unclean } of herds) {
+      assert.equal(
+        herds.some((it) => Object.keys(it.sentAway).length > 0),
+        tooMany,
+      );
+      for (const { back, readsEach, unclean } of herds) {
         assert.deepEqual(unclean, []);
-        assert.equal(Object.keys(sentAway).length > 0, tooMany);
         assert.ok(back.max <= BACK_MS, `the last one was back after ${back.max} ms`);
         assert.ok(tooMany || readsEach <= READS_PER_CLIENT, `${readsEach} reads of the store per client`);
       }

@@ -15,7 +15,7 @@ import { RawClient } from '../support/raw-client.ts';
 import { expectStatus, readHistory, rest } from '../support/rest.ts';
 import { startSteadySender } from '../support/steady-sender.ts';
 import { TestBed } from '../support/test-bed.ts';
-import { actOnSignal } from './act-on-signal.ts';
+import { actOnSignal } from './harness/act-on-signal.ts';
 import { LONG, PATIENCE } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 

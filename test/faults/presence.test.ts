@@ -1,3 +1,3 @@
-import { presenceFaults } from './presence-faults.ts';
+import { presenceFaults } from './harness/presence-faults.ts';
 
 presenceFaults('embedded', () => ({}));

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { createRoutes } from '../../src/http/create-api.ts';
 import { type Way, waysOf } from '../../src/http/route-table.ts';
 import { openTestApi, type TestApi } from '../support/test-api.ts';
-import { FAULTS, type Fault, FaultPoints } from './fault-points.ts';
-import { COMMANDS, openScene, PARTS, type Part } from './fault-scene.ts';
+import { FAULTS, type Fault, FaultPoints } from './harness/fault-points.ts';
+import { COMMANDS, openScene, PARTS, type Part } from './harness/fault-scene.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
 const describeOnly = (): never => {

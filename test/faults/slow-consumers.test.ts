@@ -31,8 +31,8 @@ const SLOW_MS = LONG ? 120_000 : 20_000;
 /** What the kernel takes for a socket whose client does not read: to the server it is as good as read. */
 const KERNEL_BYTES = Number(readFileSync('/proc/sys/net/ipv4/tcp_wmem', 'latin1').split(/\s+/)[2]);
 const UNREAD = { bytes: 1024 * 1024, ms: 10_000 };
-/** Sockets are looked at once a second; the rest is for a busy machine. */
-const LATE_MS = 1000 + 3000;
+/** Sockets are looked at four times a second; the rest is for a busy machine. */
+const LATE_MS = 250 + 3000;
 /** Of what went to everybody since they stopped reading, when the last of them is cut. */
 const CUT_BYTES = KERNEL_BYTES + UNREAD.bytes + (LATE_MS * PER_SECOND * WIRE_BYTES) / 1000;
 /** More for the cuts of a machine that has no time. */

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { CLIENT_EVENTS, type ClientEvent } from '../../src/wire/socket.ts';
 import { openTestRealtime, type TestRealtime } from '../support/test-realtime.ts';
-import { FAULTS, type Fault, FaultPoints } from './fault-points.ts';
-import { COMMANDS, openScene, PARTS, type Part } from './fault-scene.ts';
+import { FAULTS, type Fault, FaultPoints } from './harness/fault-points.ts';
+import { COMMANDS, openScene, PARTS, type Part } from './harness/fault-scene.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
 const EVENTS = Object.keys(CLIENT_EVENTS) as ClientEvent[];

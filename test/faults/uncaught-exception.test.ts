@@ -5,7 +5,7 @@ import { eventually } from '../support/eventually.ts';
 import { createGuest, createRoom } from '../support/rest.ts';
 import { startSenders } from '../support/senders.ts';
 import { TestBed } from '../support/test-bed.ts';
-import { actOnSignal } from './act-on-signal.ts';
+import { actOnSignal } from './harness/act-on-signal.ts';
 import { PATIENCE } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 

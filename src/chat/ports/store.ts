@@ -161,7 +161,7 @@ export interface Store {
 
   /**
    * Messages of `user` that are not deleted, whatever the rooms and the user's part in them: `limit` at most, and possibly
-   * none though there is a `next`, since a call looks only so far.
+   * none though there is a `next`, since a call looks only so far. `invalid_fields` for an `after` that is no such `next`.
    */
   messagesOf(user: UserId, limit: number, after?: string): Promise<Found>;
   /**

@@ -19,6 +19,7 @@ const LOOK_AGAIN_MS = 5;
 /** After a failure, growing with each. */
 const FIRST_PAUSE_MS = 4;
 const LONGEST_PAUSE_MS = 200;
+
 export interface WriteStats {
   /** Committed batches, writes in them, operations that the engine failed, heads read because an insert was not clear. */
   batches: number;

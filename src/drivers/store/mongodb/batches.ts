@@ -3,8 +3,6 @@ const endOfTurn = (): Promise<void> => new Promise((resolve) => setImmediate(res
 /** A call that waits for its batch. */
 export interface Waiting<T, R> {
   readonly item: T;
-  /** By `performance.now()`: from then on its caller has been told something else. */
-  readonly dueAt: number;
   readonly resolve: (result: R) => void;
   readonly reject: (error: unknown) => void;
   /** Nobody has answered it, and it is not overdue. */
@@ -78,7 +76,6 @@ function waitingCall<T, R>(
   let answered = false;
   return {
     item,
-    dueAt,
     resolve: (result) => {
       answered = true;
       resolve(result);

@@ -3,6 +3,7 @@ import type { Ban, Role } from '../../../chat/model.ts';
 import type { Joined, Left } from '../../../chat/ports/store.ts';
 import type { RoomDocument, StandingDocument } from './documents.ts';
 import type { Operation } from './room-turns.ts';
+import { noClaim } from './room-writes.ts';
 import type { Turn } from './turn.ts';
 
 interface NewMember {
@@ -104,14 +105,12 @@ async function remove(turn: Turn, user: string): Promise<Left> {
 function recordOwner(turn: Turn, owner: string): void {
   const { room } = turn;
   if (room.owner === owner) return;
-  turn.setRoom({ owner, version: room.version + 1, ...(room.visibility === 'private' && { claim: noClaim(turn) }) });
+  turn.setRoom({
+    owner,
+    version: room.version + 1,
+    ...(room.visibility === 'private' && { claim: noClaim(turn.key) }),
+  });
 }
-
-/**
- * A private room that is handed over may bring a name its new owner has in use, so it has no claim to it any more.
- * Nobody's claim is like this one.
- */
-const noClaim = (turn: Turn): string => `none:${turn.key.toHexString()}`;
 
 const onlyBan = (known: Pick<StandingDocument, 'ban'> | undefined) =>
   known?.ban === undefined ? {} : { ban: known.ban };

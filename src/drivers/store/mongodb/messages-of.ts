@@ -1,4 +1,5 @@
 import { Types, trusted } from 'mongoose';
+import { invalidCursor } from '../../../chat/errors.ts';
 import type { Found } from '../../../chat/ports/store.ts';
 import type { RoomKey } from './documents.ts';
 import type { Database } from './mongo-connection.ts';
@@ -21,8 +22,9 @@ export async function findMessagesOf(
   limit: number,
   after?: string,
 ): Promise<Found> {
-  const [room, key] = (after ?? '').split(' ');
-  const from = Types.ObjectId.isValid(room ?? '') ? new Types.ObjectId(room) : undefined;
+  const [room, key] = after?.split(' ') ?? [];
+  if (room !== undefined && !/^[\da-f]{24}$/.test(room)) throw invalidCursor();
+  const from = room === undefined ? undefined : new Types.ObjectId(room);
   const query = models.rooms.find({
     ...(from && { _id: trusted(key === undefined ? { $gt: from } : { $gte: from }) }),
     goneAt: null,

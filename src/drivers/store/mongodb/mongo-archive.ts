@@ -21,14 +21,14 @@ import {
 } from './documents.ts';
 import { putImage, readImage } from './images.ts';
 import { type Database, MongoConnection, type MongoOptions } from './mongo-connection.ts';
+import { idsOfRooms } from './room-list.ts';
 import { findRoom, RoomPlaces } from './room-places.ts';
-import { claimOf, removeAllOf } from './room-writes.ts';
+import { claimOf, noClaim, removeAllOf } from './room-writes.ts';
 import { isDuplicate } from './store-failure.ts';
+import { JOINS_OF_TURN } from './turn.ts';
 
 const REACH_MS = 15_000;
 const POLL_MS = 50;
-/** Later turns of an imported room have numbers above those its members joined by: see `Turn.nextJoined`. */
-const JOINS_OF_TURN = 1024;
 
 /** The store on MongoDB, room by room, beside running servers. */
 export class MongoArchive implements Archive {
@@ -55,10 +55,7 @@ export class MongoArchive implements Archive {
   }
 
   roomIds(limit: number, after = ''): Promise<string[]> {
-    return this.#connection.call(async ({ models, op }) => {
-      const query = models.rooms.find({ id: trusted({ $gt: after }), goneAt: null }, { id: 1 }).sort({ id: 1 });
-      return (await op(query.limit(limit).lean<{ id: string }[]>().exec())).map(({ id }) => id);
-    });
+    return this.#connection.call((database) => idsOfRooms(database, limit, after));
   }
 
   room(id: string): Promise<ArchivedRoom | undefined> {
@@ -169,6 +166,7 @@ export class MongoArchive implements Archive {
       finish: ({ firstSeq, rev, count }) =>
         this.#connection.call(async (database) => {
           await requireFree(database, room);
+          // Later turns have numbers above those that its members joined by: see `Turn.nextJoined`.
           const facts = { firstSeq, rev, count, turn: 1 + Math.ceil(joined / JOINS_OF_TURN), id: room.id };
           await reveal(database, key, room, facts);
         }),
@@ -214,7 +212,7 @@ async function reveal(
   const claim = claimOf(visibility, nameKey, owner);
   const { modifiedCount } = await show(claim).catch((error: unknown) => {
     if (!isDuplicate(error)) throw error;
-    if (visibility === 'private') return show(`moved:${key.toHexString()}`);
+    if (visibility === 'private') return show(noClaim(key));
     throw new ChatError('duplicate', 'a room of the same id or name was made meanwhile', { cause: error });
   });
   if (modifiedCount !== 1) throw new ChatError('duplicate', 'the same room is being imported by somebody else');

@@ -46,7 +46,7 @@ import { addMember, ban, removeMember, setRole, tooManyRooms, unban } from './me
 import { deleteMessage, editMessage } from './message-operations.ts';
 import { findMessagesOf } from './messages-of.ts';
 import { type Database, MongoConnection, type MongoOptions } from './mongo-connection.ts';
-import { countRoomsOf, listRooms, roomsOf } from './room-list.ts';
+import { countRoomsOf, idsOfRooms, listRooms, roomsOf } from './room-list.ts';
 import { findRoom, RoomPlaces, requireRoom } from './room-places.ts';
 import { RoomTurns } from './room-turns.ts';
 import { RoomViews } from './room-views.ts';
@@ -169,11 +169,10 @@ export class MongoStore implements Store {
   }
 
   roomIds(limit: number, after = ''): Promise<string[]> {
-    return this.#connection.call(async ({ models, op }) => {
+    return this.#connection.call(async (database) => {
       requireTexts(after);
       requireNumbers(limit);
-      const query = models.rooms.find({ id: trusted({ $gt: after }), goneAt: null }, { id: 1 }).sort({ id: 1 });
-      return (await op(query.limit(limit).lean<{ id: string }[]>().exec())).map(({ id }) => id);
+      return await idsOfRooms(database, limit, after);
     });
   }
 

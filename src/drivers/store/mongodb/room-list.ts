@@ -25,6 +25,12 @@ export async function listRooms(
   return await op(query.sort({ nameKey: 1, id: 1 }).limit(limit).lean<RoomDocument[]>().exec());
 }
 
+/** Ids of rooms, in their order. */
+export async function idsOfRooms({ models, op }: Database, limit: number, after: string): Promise<string[]> {
+  const query = models.rooms.find({ id: trusted({ $gt: after }), goneAt: null }, { id: 1 }).sort({ id: 1 });
+  return (await op(query.limit(limit).lean<{ id: string }[]>().exec())).map(({ id }) => id);
+}
+
 /** The rooms that the user is a member of, less those that are gone. */
 export async function roomsOf({ models, op }: Database, user: string): Promise<{ _id: RoomKey; id: string }[]> {
   const memberships = models.standings.find({ user, joined: trusted({ $gt: 0 }) }, { room: 1, _id: 0 });

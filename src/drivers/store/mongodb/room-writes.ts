@@ -120,12 +120,7 @@ export async function sweepDeletedRooms(database: Database, signal: AbortSignal)
       .exec(),
   );
   for (const { _id: room, goneAt } of gone) {
-    for (const model of [models.entries, models.standings, models.readMarks, models.imageParts]) {
-      for (let isMore = true; isMore && !signal.aborted; ) {
-        isMore = await sweepSome(database, model, room);
-        if (isMore) await pause(SWEEP_PAUSE_MS);
-      }
-    }
+    while (!signal.aborted && (await removeAllOf(database, room))) await pause(SWEEP_PAUSE_MS);
     if (signal.aborted) return;
     if (Date.now() - goneAt > LATE_MS) await op(models.rooms.deleteOne({ _id: room }).exec());
   }
@@ -176,6 +171,9 @@ async function requireFreeName({ models, op }: Database, claim: NameClaim): Prom
 
 export const claimOf = (visibility: Visibility, nameKey: string, owner: string): string =>
   visibility === 'public' ? `public:${nameKey}` : `private:${JSON.stringify([owner, nameKey])}`;
+
+/** Of a private room that was handed over or imported, whose owner may have its name in use: nobody else has this one. */
+export const noClaim = (room: RoomKey): string => `none:${room.toHexString()}`;
 
 function nameTaken(error?: unknown): never {
   if (error !== undefined && !isDuplicate(error)) throw error;

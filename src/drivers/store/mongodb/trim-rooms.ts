@@ -13,7 +13,7 @@ const ROOMS_AT_ONCE = 100;
  * and the messages after it are all that keeps it from giving their seqs once more. What it remembers longer than this it
  * has read anew, and then it knows the new `firstSeq`.
  */
-export const SETTLED_MS = REMEMBERED_MS + 60_000;
+const SETTLED_MS = REMEMBERED_MS + 60_000;
 
 /** Decides; the removal is left to {@link sweepTrimmedRooms}. `firstSeq` is the head + 1 at most. */
 export async function trimRoom({ models, op }: Database, { _id }: RoomDocument, firstSeq: number): Promise<void> {

@@ -11,7 +11,7 @@ interface Looks {
 }
 
 /** Room for so many who join in one turn, between two values of `joined`. */
-const JOINS_OF_TURN = 1024;
+export const JOINS_OF_TURN = 1024;
 
 /** A room as it stands in a turn: as it was read, with what the operations of the turn have changed so far. */
 export class Turn {

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { invalidCursor } from '../../../chat/errors.ts';
 import type {
   Ban,
   Command,
@@ -237,8 +238,9 @@ export class SqliteStore implements Store {
 
   /** No index begins with the owner: one would cost every append. So a call looks through so many rows, by their key. */
   async messagesOf(user: string, limit: number, after = '0'): Promise<Found> {
+    const from = Number(after);
+    if (!/^\d{1,15}$/.test(after)) throw invalidCursor();
     return this.#read((db) => {
-      const from = Number(after);
       const rows = db.all<{ key: number; chatroom: string; id: string }>(OWN_MESSAGES, [
         from,
         ROWS_LOOKED_AT,

@@ -1,5 +1,5 @@
-import { intercept } from '../support/intercept.ts';
-import type { TestChat, TestChatOptions } from '../support/test-chat.ts';
+import { intercept } from '../../support/intercept.ts';
+import type { TestChat, TestChatOptions } from '../../support/test-chat.ts';
 
 /** What becomes of a call of a port instead. */
 export const FAULTS = ['throws', 'rejects', 'never answers'] as const;

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { afterAll, describe, it } from '@jest/globals';
-import { quantilesOf } from '../../src/verify/quantiles.ts';
-import type { ChatClient } from '../support/chat-client.ts';
-import { eventually } from '../support/eventually.ts';
-import { createGuest, createRoom, expectStatus, type Guest, joinRoom, rest } from '../support/rest.ts';
-import type { Env } from '../support/spawn-server.ts';
-import { openTcpGate } from '../support/tcp-gate.ts';
-import { TestBed } from '../support/test-bed.ts';
-import { LONG, PATIENCE } from './harness/patience.ts';
-import { type FaultFigures, recordFigures } from './harness/record-figures.ts';
+import { quantilesOf } from '../../../src/verify/quantiles.ts';
+import type { ChatClient } from '../../support/chat-client.ts';
+import { eventually } from '../../support/eventually.ts';
+import { createGuest, createRoom, expectStatus, type Guest, joinRoom, rest } from '../../support/rest.ts';
+import type { Env } from '../../support/spawn-server.ts';
+import { openTcpGate } from '../../support/tcp-gate.ts';
+import { TestBed } from '../../support/test-bed.ts';
+import { LONG, PATIENCE } from './patience.ts';
+import { type FaultFigures, recordFigures } from './record-figures.ts';
 
 const WORKERS = 3;
 const ROUNDS = LONG ? 100 : 10;

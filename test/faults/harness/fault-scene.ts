@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import type { Chat } from '../../src/chat/chat.ts';
-import { joinRoom } from '../../src/chat/manage-members.ts';
-import { createRoom } from '../../src/chat/manage-rooms.ts';
-import type { Account } from '../../src/chat/model.ts';
-import { postMessage } from '../../src/chat/post-message.ts';
-import { EXAMPLES } from '../../src/wire/examples.ts';
-import { JsonSchemas } from '../../src/wire/json-schemas.ts';
-import { noisePng } from '../support/png.ts';
+import type { Chat } from '../../../src/chat/chat.ts';
+import { joinRoom } from '../../../src/chat/manage-members.ts';
+import { createRoom } from '../../../src/chat/manage-rooms.ts';
+import type { Account } from '../../../src/chat/model.ts';
+import { postMessage } from '../../../src/chat/post-message.ts';
+import { EXAMPLES } from '../../../src/wire/examples.ts';
+import { JsonSchemas } from '../../../src/wire/json-schemas.ts';
+import { noisePng } from '../../support/png.ts';
 
 /** Who asks, of whom, for what: between them they lead a handler to all that it does. */
 export interface Part {
