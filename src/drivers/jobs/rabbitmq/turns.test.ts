@@ -3,7 +3,7 @@ import { describe, it } from '@jest/globals';
 import { Turns } from './turns.ts';
 
 const CALLERS = 100;
-const PER_TURN = 4;
+const PER_TURN = 6;
 
 /** Keeps the event loop busy that long in each of its turns while all callers go on; resolves with what was seen of them. */
 async function watch(busyMs: number): Promise<{ order: number[]; mostPerTurn: number; ms: number }> {

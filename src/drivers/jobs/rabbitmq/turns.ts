@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 
 /** Cost a few milliseconds, as much as others may be kept waiting. */
-const PER_TURN = 4;
+const PER_TURN = 6;
 /** However busy the process is otherwise, its commands go on. */
 const LONGEST_PAUSE_MS = 20;
 
