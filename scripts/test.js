@@ -55,7 +55,13 @@ async function run() {
   const [build] = await Promise.all([node([join(root, 'scripts/build-if-needed.js')]), provide(chosen)]);
   if (build.status !== 0) fail('THE BUILD FAILED, so no test ran');
   else if (chosen.length === 0) fail('NO FILE OF TESTS IS CALLED SO');
-  else for (const part of PARTS) if (!interrupted && chosen.some(part.holds)) await runJest(part);
+  else for (const part of PARTS) if (!interrupted && runnable(chosen).some(part.holds)) await runJest(part);
+  if (interrupted) fail('INTERRUPTED');
+}
+
+/** Those of the files that can run here. */
+function runnable(files) {
+  return files.filter((file) => !left.some((it) => it.test(file)));
 }
 
 function fail(note) {

@@ -159,12 +159,16 @@ async function* inputLines(): AsyncGenerator<string> {
 async function runImport(args: string[]): Promise<void> {
   if (args.length > 0) throw new UsageError('usage: parley import < FILE');
   const imported = { rooms: 0, messages: 0 };
+  const tell = (): void => {
+    process.stderr.write(`import: ${imported.rooms} rooms with ${imported.messages} messages\n`);
+  };
   try {
     await importStore(process.env, inputLines(), imported);
-  } finally {
-    if (imported.rooms > 0)
-      process.stderr.write(`import: ${imported.rooms} rooms with ${imported.messages} messages\n`);
+  } catch (cause) {
+    if (imported.rooms > 0) tell();
+    throw cause;
   }
+  tell();
 }
 
 async function run([command, ...args]: string[]): Promise<void> {

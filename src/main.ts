@@ -10,6 +10,7 @@ import type { StopOrder } from './start/cluster-state.ts';
 /** sysexits: the configuration is wrong, and starting again will not help. */
 const EX_CONFIG = 78;
 const CLOSE_MS = 3000;
+const ORDER_MS = 200;
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string;
@@ -109,7 +110,8 @@ async function runWorker(worker: Worker): Promise<void> {
         },
       );
   });
-  const stopAlone = (): void => stop({ all: false });
+  // Terminals and supervisors signal the whole group: then the main process is about to say that all are to go.
+  const stopAlone = (): void => void setTimeout(stop, ORDER_MS, { all: false });
   process.on('SIGTERM', stopAlone);
   process.on('SIGINT', stopAlone);
   const started = held.start(async (it) => {

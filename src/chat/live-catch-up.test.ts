@@ -161,7 +161,8 @@ describe('catching up on a live stream', () => {
       assert.equal(answer.headSeq, 5);
       assert.equal(answer.truncated, undefined);
     }
-    assert.equal(reads, 1);
+    // To fill the tail, and to see whether there is a message 99.
+    assert.equal(reads, 2);
   });
 
   it('rejects while the store is away and what is kept does not reach', async () => {
@@ -193,6 +194,24 @@ describe('catching up on a live stream', () => {
     beforeEach(() => {
       clock = new FakeClock();
       log = new PlayedLog();
+    });
+
+    it('reaches what a client has heard over another node, and tells its followers', async () => {
+      log.appendMany(3);
+      const delivered: number[] = [];
+      const feed = new RoomFeed(log.room, log.now, {
+        source: log,
+        clock,
+        deliver: (event) => event.kind === 'message' && delivered.push(event.message.seq),
+        repaired: () => {},
+      });
+      const { chat } = open();
+      log.appendMany(2);
+      const answer = (await prepareCatchUp(chat, feed, { seq: 5 }, 50))(newBudget());
+      assert.deepEqual([answer.headSeq, answer.hasMore, answer.messages], [5, false, []]);
+      assert.deepEqual(delivered, [4, 5]);
+      // One that was made up ends all the same.
+      assert.equal((await prepareCatchUp(chat, feed, { seq: 1e9 }, 50))(newBudget()).headSeq, 5);
     });
 
     /** Asks until there is no more. */

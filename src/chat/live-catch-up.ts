@@ -22,6 +22,8 @@ export async function prepareCatchUp(
   limit: number,
 ): Promise<(budget: Budget) => CaughtUp> {
   const { room } = feed;
+  // While the bus is slow or away: else the answer's head would lie before what the client has.
+  await feed.reach(cursor.seq);
   if (feed.after(cursor.seq, limit) === undefined) await feed.fill();
   const revRead = feed.rev;
   const from = Math.max(cursor.seq + 1, feed.firstSeq);

@@ -123,6 +123,15 @@ export class RoomFeed {
     if (head.headSeq > this.#head || head.rev > this.#rev) this.#repair();
   }
 
+  /** Somebody has `seq` already, by another node: what of it has not come here is read at once. */
+  async reach(seq: number): Promise<void> {
+    for (let before = -1; before < this.#head && this.#head < seq && !this.#closed; ) {
+      before = this.#head;
+      const window = { from: before + 1, to: seq, order: 'asc', limit: TAIL_MESSAGES } as const;
+      for (const message of await this.#ports.source.messages(this.room, window)) this.offer(message);
+    }
+  }
+
   close(): void {
     this.#closed = true;
     this.#cancelTimer?.();

@@ -54,8 +54,11 @@ export interface RealtimeOptions {
 }
 
 export interface Realtime {
-  /** Tells every client to go elsewhere, spread over `windowMs`, and closes the connections, the newest first. */
-  drain(windowMs: number): Promise<void>;
+  /**
+   * Tells every client to go elsewhere, spread over `windowMs`, and closes the connections, the newest first. Who polls may
+   * take a second to hear it; `endsAt`, monotonic, is when that must be over.
+   */
+  drain(windowMs: number, endsAt: number): Promise<void>;
   close(): void;
 }
 
@@ -213,7 +216,7 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
   }
 
   return {
-    async drain(windowMs) {
+    async drain(windowMs, endsAt) {
       draining = true;
       // The newest first: who has been here longest has the most to lose by a second move.
       const leaving = [...namespace.sockets.values()].reverse();
@@ -230,9 +233,8 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
           closeConnection(socket.conn);
         }
       }
-      for (const until = performance.now() + LAST_POLLS_MS; io.engine.clientsCount > 0; await sleep(LOOK_MS)) {
-        if (performance.now() > until) break;
-      }
+      const until = Math.min(performance.now() + LAST_POLLS_MS, endsAt);
+      while (leaving.some((it) => it.conn.readyState !== 'closed') && performance.now() < until) await sleep(LOOK_MS);
     },
     close() {
       admission.close();

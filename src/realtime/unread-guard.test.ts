@@ -38,11 +38,24 @@ describe('UnreadGuard', () => {
   ])('cuts by bytes: %s', async (_what, hold) => {
     const { conn, cut } = watched();
     hold(conn);
-    await sleep(LIMITS.ms / 2);
+    await sleep(LIMITS.ms * 0.75);
     assert.equal(cut(), 1);
     assert.equal(conn.writeBuffer.length, 0);
     await sleep(LIMITS.ms * 2);
     assert.equal(cut(), 1);
+  });
+
+  it('leaves alone who has read a large page by the next look', async () => {
+    const { conn, cut } = watched();
+    let looks = 0;
+    Object.defineProperty(conn.transport.socket, 'bufferedAmount', {
+      get: () => {
+        looks += 1;
+        return looks % 2 === 0 ? 0 : 5000;
+      },
+    });
+    while (looks < 6) await sleep(10);
+    assert.equal(cut(), 0);
   });
 
   it('cuts by time what is not taken, and nothing that is', async () => {

@@ -43,6 +43,8 @@ interface Progress {
   flushes: number;
   seenFlushes: number;
   stuckSince: number | undefined;
+  /** At the last look there was more than may be. */
+  isOver: boolean;
 }
 
 /**
@@ -65,7 +67,7 @@ export class UnreadGuard<S extends Guarded> {
 
   watch(session: S): void {
     const { conn } = session.socket;
-    const progress: Progress = { flushes: 0, seenFlushes: 0, stuckSince: undefined };
+    const progress: Progress = { flushes: 0, seenFlushes: 0, stuckSince: undefined, isOver: false };
     this.#progress.set(session, progress);
     conn.on('flush', () => {
       progress.flushes += 1;
@@ -85,9 +87,13 @@ export class UnreadGuard<S extends Guarded> {
       const moved = progress.flushes !== progress.seenFlushes;
       progress.seenFlushes = progress.flushes;
       if (bytes === 0 || moved) progress.stuckSince = undefined;
+      // Large pages go out at once: who reads them has done so by the next look.
+      const wasOver = progress.isOver;
+      progress.isOver = bytes > this.#limits.bytes;
       if (bytes === 0) continue;
       progress.stuckSince ??= now;
-      if (bytes <= this.#limits.bytes && now - progress.stuckSince < this.#limits.ms) continue;
+      const isTooMuch = wasOver && progress.isOver;
+      if (!isTooMuch && now - progress.stuckSince < this.#limits.ms) continue;
       this.#progress.delete(session);
       waiting.length = 0;
       this.#cut(session);

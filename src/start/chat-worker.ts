@@ -53,15 +53,17 @@ export async function startChatWorker(
 ): Promise<ChatWorker> {
   const metrics = createMetrics();
   const link = held.own('link', new Link(processChannel(process), linkOptions), (it) => it.close());
-  link.on(TOPICS.stop, onStop);
+  // A main process of an older version says nothing more than to stop.
+  link.on(TOPICS.stop, (order: StopOrder | null) => onStop(order ?? { all: false }));
   link.handle(TOPICS.alive, () => null);
   let state: ClusterState = { complete: false, storeAway: false, restartWanted: false };
   link.on(TOPICS.state, (next: ClusterState) => {
     state = next;
   });
   const clock = systemClock;
-  // In front of the store, which tells of its coming to the hub below: nothing may be waited for between the two.
   const { accounts, guests, reach: accountsReach } = await openAccounts(config.accounts, held, log);
+  const fanout = await openFanout(config.fanout, { link, instances: config.processes.instances, clock, held, log });
+  // It tells of its coming to the hub below: nothing may be waited for between the two.
   const opened = await openStore(config.store, {
     link,
     clock,
@@ -72,7 +74,6 @@ export async function startChatWorker(
     log,
   });
   const { store } = opened;
-  const fanout = await openFanout(config.fanout, { link, instances: config.processes.instances, clock, held, log });
   const hub: Hub = new Hub({
     bus: fanout.bus,
     store,
@@ -218,10 +219,12 @@ export async function startChatWorker(
       // Others take what comes. Without others, who polls needs a new connection to hear that it is to go.
       if (!all) stopListening();
       const windowEndsAt = performance.now() + config.processes.drainMs;
-      await realtime.drain(config.processes.drainMs);
+      await realtime.drain(config.processes.drainMs, graceEndsAt);
       if (all) stopListening();
-      // Kept-alive connections have the rest of the window to hear that their next answer is the last.
-      await waitUntil(() => connections.size === 0, windowEndsAt);
+      // Kept-alive connections have the rest of the window to hear that their next answer is the last, and requests of new
+      // ones are to be read.
+      const heardAt = Math.max(windowEndsAt, performance.now() + LAST_REQUESTS_MS);
+      await waitUntil(() => connections.size === 0, Math.min(heardAt, graceEndsAt));
       await waitUntil(() => unanswered() === 0, graceEndsAt);
       await Promise.race([router.drain(), sleep(ROUTED_MS)]);
       server.closeIdleConnections();
@@ -231,6 +234,8 @@ export async function startChatWorker(
 
 /** Parts get this long to be reached before clients come; without them there is `/livez` and `/readyz` to answer. */
 const REACH_MS = 3000;
+/** From its connection to a request. */
+const LAST_REQUESTS_MS = 200;
 /** For the last answers to polls of other workers, which are on their way already. */
 const ROUTED_MS = 300;
 /** Kept free at the end of the grace for closing everything. */

@@ -48,10 +48,11 @@ export class PublicApi {
   }
 
   async #call<T>(method: string, path: string, token?: string, body?: unknown): Promise<T> {
-    const endsAt = performance.now() + this.#patienceMs;
+    const startedAt = performance.now();
+    const isPatient = () => performance.now() < startedAt + this.#patienceMs;
     for (;;) {
       const answer = await this.#attempt(method, path, token, body).catch((cause: unknown) => {
-        if (performance.now() < endsAt) return;
+        if (isPatient()) return;
         this.#patienceMs = 0; // it is gone: nothing more is waited for
         throw new Error(`${this.url} does not answer ${method} ${path}: ${reasonOf(cause)}`, { cause });
       });
@@ -60,7 +61,7 @@ export class PublicApi {
         this.#patienceMs = PATIENCE_MS;
         if (status < 300) return (text === '' ? undefined : JSON.parse(text)) as T;
         const isLater = status === 429 || status >= 500;
-        if (!isLater || performance.now() > endsAt) {
+        if (!isLater || !isPatient()) {
           throw new Error(`${method} ${path} answered ${status}: ${text.slice(0, 300)}`);
         }
       }

@@ -110,7 +110,7 @@ describe('draining', () => {
     const cuts: string[] = [];
     for (const { socket, user } of clients) socket.on('disconnect', () => cuts.push(user));
     const startedAt = performance.now();
-    const drained = test.realtime.drain(600);
+    const drained = test.realtime.drain(600, Number.POSITIVE_INFINITY);
     assert.equal(await clients[3]?.gone(), 'transport close');
     assert.ok(performance.now() - startedAt < 300);
     await drained;
@@ -148,7 +148,7 @@ describe('draining', () => {
     });
     ann.connect();
     await eventually('ann is on the way in', () => asked);
-    await test.realtime.drain(0);
+    await test.realtime.drain(0, Number.POSITIVE_INFINITY);
     go();
     await eventually('ann tries again and again', () => tries >= 3);
     assert.deepEqual([ann.active, ann.connected], [true, false]);

@@ -83,8 +83,10 @@ export class MessageAppender {
     const key = entryKey(message.owner, message.clientId);
     const bytes = message.message.length * 3 + (message.meta === undefined ? 0 : JSON.stringify(message.meta).length);
     // Who does not follow the room looks first: a seq that is taken costs everybody in the batch another one.
-    const knownHead =
-      followedHead ?? (await this.#places.readHead(database, chatroom, await this.#placeOf(database, chatroom)));
+    if (followedHead === undefined) {
+      await this.#places.readHead(database, chatroom, await this.#placeOf(database, chatroom));
+    }
+    const knownHead = followedHead ?? 0;
     const submit = () => this.#batches.submit('', { database, message, key, knownHead, bytes });
     if (image === undefined) return submit();
 
