@@ -19,10 +19,9 @@ const jestArgs = ['--experimental-vm-modules', '--disable-warning=ExperimentalWa
 
 /** What measures how long things take. */
 const ALONE = '/test/(faults/|contracts/accounts-)';
-const isAlone = (file) => new RegExp(ALONE).test(file);
 const PARTS = [
-  { holds: (file) => !isAlone(file), workers: availableParallelism(), leavesOut: ALONE },
-  { holds: isAlone, workers: 1, leavesOut: `^(?!.*${ALONE})` },
+  { workers: availableParallelism(), leavesOut: new RegExp(ALONE) },
+  { workers: 1, leavesOut: new RegExp(`^(?!.*${ALONE})`) },
 ];
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
@@ -55,13 +54,14 @@ async function run() {
   const [build] = await Promise.all([node([join(root, 'scripts/build-if-needed.js')]), provide(chosen)]);
   if (build.status !== 0) fail('THE BUILD FAILED, so no test ran');
   else if (chosen.length === 0) fail('NO FILE OF TESTS IS CALLED SO');
-  else for (const part of PARTS) if (!interrupted && runnable(chosen).some(part.holds)) await runJest(part);
+  else for (const part of PARTS) if (!interrupted) await runPart(part, chosen);
   if (interrupted) fail('INTERRUPTED');
 }
 
-/** Those of the files that can run here. */
-function runnable(files) {
-  return files.filter((file) => !left.some((it) => it.test(file)));
+/** Those of the chosen files that are of this part and can run here. */
+async function runPart({ workers, leavesOut }, chosen) {
+  const ignored = [leavesOut, ...left];
+  if (chosen.some((file) => !ignored.some((it) => it.test(file)))) await runJest(workers, ignored);
 }
 
 function fail(note) {
@@ -117,15 +117,13 @@ async function environment() {
   return { ...env, ...addresses };
 }
 
-async function runJest({ workers, leavesOut }) {
+async function runJest(workers, ignored) {
   const args = [
     // First: jest would take a path that follows one of the lists below for a part of it.
     ...jestArgs,
     '--reporters=default',
     `--reporters=${join(root, 'scripts/plain-reporter.js')}`,
-    ...['/node_modules/', '/dist/', leavesOut, ...left.map((it) => it.source)].map(
-      (it) => `--testPathIgnorePatterns=${it}`,
-    ),
+    ...['/node_modules/', '/dist/', ...ignored.map((it) => it.source)].map((it) => `--testPathIgnorePatterns=${it}`),
     ...(process.argv.some((it) => /^(-i|-w|--runInBand|--maxWorkers)/.test(it)) ? [] : [`--maxWorkers=${workers}`]),
   ];
   const options = { cwd: root, env: await environment(), stdio: ['inherit', 'inherit', 'inherit', 'ipc'] };

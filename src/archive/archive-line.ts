@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { MESSAGE_BYTES_MAX } from '../chat/chat.ts';
 import type { ArchivedBan, ArchivedMember, ArchivedMessage } from '../chat/ports/archive.ts';
 import { nameKey, roomName } from '../chat/rules/room-name.ts';
 import { id, isText, seq, slowModeMs, text, time, topic, visibility } from '../wire/fields.ts';
@@ -54,9 +55,6 @@ const ban = z.strictObject({
   at: time,
 });
 
-/** The most that a server can be set to take. */
-const MAX_MESSAGE_BYTES = 1024 * 1024;
-
 const message = z
   .strictObject({
     kind: z.literal('message'),
@@ -65,7 +63,7 @@ const message = z
     owner: user,
     ownerName: shownName,
     type: z.literal([1, 2, 3]),
-    message: text.max(MAX_MESSAGE_BYTES),
+    message: text.max(MESSAGE_BYTES_MAX),
     createdAt: time,
     clientId: text.min(1),
     fingerprint: text,

@@ -10,9 +10,9 @@ import {
 } from './archive-line.ts';
 
 const AT_ONCE = 200;
+const BYTES_AT_ONCE = 2 * 1024 * 1024;
 /** Some editors put one in front of what they save. */
 const BYTE_ORDER_MARK = /^\uFEFF/;
-const BYTES_AT_ONCE = 2 * 1024 * 1024;
 
 export interface Imported {
   rooms: number;

@@ -7,6 +7,9 @@ import type { Log } from './ports/log.ts';
 import type { Presence } from './ports/presence.ts';
 import type { Store } from './ports/store.ts';
 
+/** The most that {@link ChatSettings.messageBytes} may be. */
+export const MESSAGE_BYTES_MAX = 1024 * 1024;
+
 /** The numbers that operators may change. */
 export interface ChatSettings {
   /** UTF-8 bytes of a text. */

@@ -125,11 +125,7 @@ export class RoomFeed {
 
   /** Somebody has `seq` already, by another node: what of it has not come here is read at once. */
   async reach(seq: number): Promise<void> {
-    for (let before = -1; before < this.#head && this.#head < seq && !this.#closed; ) {
-      before = this.#head;
-      const window = { from: before + 1, to: seq, order: 'asc', limit: TAIL_MESSAGES } as const;
-      for (const message of await this.#ports.source.messages(this.room, window)) this.offer(message);
-    }
+    while (this.#head < seq && (await this.#readOn()));
   }
 
   close(): void {
@@ -287,13 +283,10 @@ export class RoomFeed {
     if (!head || this.#closed) return;
     this.#trim(head.firstSeq);
     while (this.#head < head.headSeq && !this.#closed) {
-      const from = this.#head + 1;
-      const window = { from, to: from + TAIL_MESSAGES - 1, order: 'asc', limit: TAIL_MESSAGES } as const;
-      const read = await source.messages(this.room, window);
-      for (const message of read) this.offer(message);
+      if (await this.#readOn()) continue;
       // Retention took the beginning of the gap: nobody can have it any more.
-      if (this.#head < from && head.firstSeq > from) this.#skipTo(head.firstSeq - 1);
-      else if (this.#head < from) break;
+      if (head.firstSeq <= this.#head + 1) break;
+      this.#skipTo(head.firstSeq - 1);
     }
     while (this.#rev < head.rev && !this.#closed) {
       const read = await source.changedSince(this.room, this.#rev, CHANGES_PAGE);
@@ -307,6 +300,14 @@ export class RoomFeed {
       if (read.length < CHANGES_PAGE) this.#rev = Math.max(this.#rev, head.rev);
     }
     this.#repaired(before, 0);
+  }
+
+  /** Takes some of what follows out of the store; false when that brings nobody further. */
+  async #readOn(): Promise<boolean> {
+    const from = this.#head + 1;
+    const window = { from, to: from + TAIL_MESSAGES - 1, order: 'asc', limit: TAIL_MESSAGES } as const;
+    for (const message of await this.#ports.source.messages(this.room, window)) this.offer(message);
+    return this.#head >= from;
   }
 
   /** Goes on with what came meanwhile. Revs up to `rev` are done: later changes of the same messages took their places. */

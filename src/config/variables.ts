@@ -1,3 +1,4 @@
+import { MESSAGE_BYTES_MAX } from '../chat/chat.ts';
 import * as is from './kinds.ts';
 import { optional, type Variable, variable } from './variable.ts';
 
@@ -136,7 +137,9 @@ export const VARIABLES = {
   }),
   socketEio3: variable('SOCKET_EIO3', is.flag, 'false', { doc: 'Accept clients of Socket.IO 2' }),
 
-  maxMessageBytes: variable('MAX_MESSAGE_BYTES', is.int(1, MIB), `${16 * KIB}`, { doc: 'Text of a message, in UTF-8' }),
+  maxMessageBytes: variable('MAX_MESSAGE_BYTES', is.int(1, MESSAGE_BYTES_MAX), `${16 * KIB}`, {
+    doc: 'Text of a message, in UTF-8',
+  }),
   maxImageBytes: variable('MAX_IMAGE_BYTES', is.int(1, 16 * MIB), `${512 * KIB}`, {
     doc: 'Picture, decoded. A request body may have 1 MiB, or more where this needs it',
   }),

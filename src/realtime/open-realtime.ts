@@ -8,6 +8,7 @@ import { iso } from '../chat/ports/clock.ts';
 import { presentRoomPush } from '../chat/present-room.ts';
 import { TokenWatch } from '../chat/token-watch.ts';
 import { Typing } from '../chat/typing.ts';
+import { waitUntil } from '../platform/wait-until.ts';
 import { NAMESPACE } from '../wire/socket.ts';
 import { Admission } from './admission.ts';
 import { applyNodeEvent } from './apply-node-event.ts';
@@ -66,7 +67,6 @@ export interface Realtime {
 const DRAIN_STEP_MS = 10;
 /** For the next polls of those who were sent away last: only there they hear it. */
 const LAST_POLLS_MS = 1000;
-const LOOK_MS = 20;
 /** A socket that does not say what it wants within this is closed. */
 const CONNECT_MS = 10_000;
 /** Engine.IO 3 is what clients of Socket.IO 2 speak. */
@@ -233,8 +233,8 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
           closeConnection(socket.conn);
         }
       }
-      const until = Math.min(performance.now() + LAST_POLLS_MS, endsAt);
-      while (leaving.some((it) => it.conn.readyState !== 'closed') && performance.now() < until) await sleep(LOOK_MS);
+      const areGone = () => leaving.every((it) => it.conn.readyState === 'closed');
+      await waitUntil(areGone, Math.min(performance.now() + LAST_POLLS_MS, endsAt));
     },
     close() {
       admission.close();

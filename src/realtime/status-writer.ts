@@ -14,8 +14,8 @@ interface Status {
 
 /**
  * Tells who came and who went. Alone that goes out at once. When a thousand come back at the same time each of them is
- * told to everybody in their rooms, which grows with the square of the herd: so the changes of a
- * window are one write per socket, and of several changes of a user only the last counts.
+ * told to everybody in their rooms, which grows with the square of the herd: so the changes of a window are one write per
+ * socket, and of several changes of a user only the last counts.
  */
 export class StatusWriter {
   readonly #namespace: ChatNamespace;

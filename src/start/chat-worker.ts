@@ -14,6 +14,7 @@ import { Link } from '../platform/link.ts';
 import type { Logger } from '../platform/logger.ts';
 import { countBus, countStore, createMetrics, watchParts } from '../platform/metrics.ts';
 import type { Resources } from '../platform/resources.ts';
+import { waitUntil } from '../platform/wait-until.ts';
 import { openRealtime } from '../realtime/open-realtime.ts';
 import { SessionRouter, takeOver } from '../realtime/session-router.ts';
 import { cleanUpWhenTold } from './clean-up-when-told.ts';
@@ -214,13 +215,18 @@ export async function startChatWorker(
       if (draining) return;
       draining = true;
       const graceEndsAt = performance.now() + config.processes.shutdownGraceMs - CLOSE_MS;
-      // Not `http.Server.close`: that also cuts kept-alive connections on which a request may be on its way.
-      const stopListening = (): void => void NetServer.prototype.close.call(server);
+      const stopListening = async (): Promise<void> => {
+        // Not `http.Server.close`: that also cuts kept-alive connections on which a request may be on its way.
+        NetServer.prototype.close.call(server);
+        // Connections that the main process has handed over meanwhile are turned down by the cluster module and go to
+        // another worker, but only by a process that lives until they have come.
+        await link.call(TOPICS.closed, null, graceEndsAt - performance.now()).catch(() => {});
+      };
       // Others take what comes. Without others, who polls needs a new connection to hear that it is to go.
-      if (!all) stopListening();
+      const closed = all ? undefined : stopListening();
       const windowEndsAt = performance.now() + config.processes.drainMs;
       await realtime.drain(config.processes.drainMs, graceEndsAt);
-      if (all) stopListening();
+      await (closed ?? stopListening());
       // Kept-alive connections have the rest of the window to hear that their next answer is the last, and requests of new
       // ones are to be read.
       const heardAt = Math.max(windowEndsAt, performance.now() + LAST_REQUESTS_MS);
@@ -240,11 +246,6 @@ const LAST_REQUESTS_MS = 200;
 const ROUTED_MS = 300;
 /** Kept free at the end of the grace for closing everything. */
 const CLOSE_MS = 500;
-const POLL_MS = 20;
-
-async function waitUntil(done: () => boolean, dueAt: number): Promise<void> {
-  while (!done() && performance.now() < dueAt) await sleep(POLL_MS);
-}
 
 function openConnections(server: Server): Set<Socket> {
   const open = new Set<Socket>();

@@ -20,6 +20,8 @@ export const TOPICS = {
   alive: 'cluster.alive',
   /** worker → primary, told once: listens; the payload is its {@link Hello}. */
   listening: 'cluster.listening',
+  /** worker → primary, a call: it has closed its listener. Answered behind all connections that were handed to it before. */
+  closed: 'cluster.closed',
   /** worker → primary, a call: metrics of all processes as text. */
   metrics: 'cluster.metrics',
   /** primary → worker, a call: the worker's metrics as JSON. */

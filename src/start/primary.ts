@@ -69,6 +69,7 @@ export async function startPrimary(
       // What it was told while it was stuck was dropped, and nothing may change for long.
       it.link.onRecovered(() => it.link.tell(TOPICS.state, state));
       if (writer) it.link.handle(TOPICS.write, (write: Write) => writer.submit(write));
+      it.link.handle(TOPICS.closed, () => null);
       it.link.handle(TOPICS.metrics, () => collectMetrics(pool, metrics));
       it.worker.on('message', (message: unknown, socket: unknown) => {
         if (isHandOver(message)) passOn(pool, message, socket as Socket | undefined);

@@ -72,7 +72,7 @@ describe('ending', () => {
     const toldAt = clients.map((it) => it.pushes.filter(({ event }) => event === 'drain').map(({ at }) => at));
     assert.ok(
       toldAt.every((it) => it.length === 1),
-      JSON.stringify(toldAt),
+      JSON.stringify(clients.map(({ node, cuts }, n) => ({ node, cuts, toldAt: toldAt[n] }))),
     );
     const all = toldAt.flat();
     assert.ok(

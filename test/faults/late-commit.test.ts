@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { checkLog } from '../../src/verify/check-log.ts';
 import { quantilesOf } from '../../src/verify/quantiles.ts';
 import { comeBack, comeInOrderly } from '../support/come-back.ts';
-import { type Engine, startMongodb, startRedis } from '../support/engines.ts';
+import { databaseAt, type Engine, startMongodb, startRedis } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { RawClient } from '../support/raw-client.ts';
 import {
@@ -41,8 +41,7 @@ const SET_UPS = [
     env: async (bed: TestBed): Promise<Env> => {
       const own = async (start: () => Promise<Engine>) => bed.own(await start(), (it) => it.stop());
       const [redis, mongodb] = await Promise.all([own(startRedis), own(startMongodb)]);
-      const uri = Object.assign(new URL(mongodb.url), { pathname: '/late' });
-      return { REDIS_URL: redis.url, MONGODB_URI: uri.href };
+      return { REDIS_URL: redis.url, MONGODB_URI: databaseAt(mongodb.url, 'late') };
     },
   },
 ] as const;

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
-import { type Engine, startMongodb, startRabbitmq, startRedis } from '../support/engines.ts';
+import { databaseAt, type Engine, startMongodb, startRabbitmq, startRedis } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { rest } from '../support/rest.ts';
 import { TestBed } from '../support/test-bed.ts';
-import { PATIENCE } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
 const NAMED_MS = 10_000;
-const READY_MS = 5000 * PATIENCE;
+const READY_MS = 5000;
 /** The broker itself needs a while from its port to its first connection. */
 const BROKER_MS = 10_000;
 
@@ -20,7 +19,7 @@ const ENGINES: readonly {
   {
     part: 'store',
     start: startMongodb,
-    env: ({ url }) => ({ MONGODB_URI: Object.assign(new URL(url), { pathname: '/late' }).href }),
+    env: ({ url }) => ({ MONGODB_URI: databaseAt(url, 'late') }),
   },
   { part: 'bus', start: startRedis, env: ({ url }) => ({ REDIS_URL: url }) },
   { part: 'broker', start: startRabbitmq, env: ({ url }) => ({ AMQP_URL: url }) },

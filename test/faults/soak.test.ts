@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { quantilesOf } from '../../src/verify/quantiles.ts';
 import { randomNumbers } from '../../src/verify/random-numbers.ts';
 import { comeBack, comeInOrderly } from '../support/come-back.ts';
-import { type Engine, startMongodb, startRabbitmq, startRedis } from '../support/engines.ts';
+import { databaseAt, type Engine, startMongodb, startRabbitmq, startRedis } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { readMetrics, sumOf } from '../support/metrics.ts';
 import { RawClient } from '../support/raw-client.ts';
@@ -86,7 +86,7 @@ describe(`R19: a soak of ${SOAK_MINUTES === 0 ? 'seconds' : `${SOAK_MINUTES} min
       ...env,
       INSTANCES: '2',
       REDIS_URL: redis.url,
-      MONGODB_URI: Object.assign(new URL(mongodb.url), { pathname: '/soak' }).href,
+      MONGODB_URI: databaseAt(mongodb.url, 'soak'),
     });
     return {
       server,

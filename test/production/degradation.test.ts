@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { Redis } from 'ioredis';
 import type { ChatClient } from '../support/chat-client.ts';
 import { checkLogs } from '../support/check-logs.ts';
-import { type Engine, startMongodb, startRabbitmq, startRedis } from '../support/engines.ts';
+import { databaseAt, type Engine, startMongodb, startRabbitmq, startRedis } from '../support/engines.ts';
 import { eventually } from '../support/eventually.ts';
 import { createGuest, createRoom, type Guest, rest } from '../support/rest.ts';
 import type { SpawnedServer } from '../support/spawn-server.ts';
@@ -13,12 +13,6 @@ interface Readiness {
   readonly ready: boolean;
   readonly reasons: readonly string[];
   readonly degraded: readonly string[];
-}
-
-function databaseAt({ url }: Engine, database: string): string {
-  const uri = new URL(url);
-  uri.pathname = `/${database}`;
-  return uri.href;
 }
 
 async function flush({ url }: Engine): Promise<void> {
@@ -135,7 +129,7 @@ describe('an engine that goes away', () => {
 
     it(`MongoDB, ${way}: nothing is acknowledged, connections stay, the first receipt comes 3 s after it is back`, async () => {
       const mongodb = await engine(startMongodb);
-      await start({ MONGODB_URI: databaseAt(mongodb, 'degradation') });
+      await start({ MONGODB_URI: databaseAt(mongodb.url, 'degradation') });
       const [sender] = clients;
       assert.ok(sender);
       await sender.send(room, 'before');

@@ -9,13 +9,13 @@ export { startRedis } from '../../scripts/engines/redis.js';
  */
 export const engines = {
   redis: (): string => address('TEST_REDIS_URL', 'Redis'),
-  mongodb: (database: string): string => {
-    const uri = new URL(address('TEST_MONGODB_URI', 'MongoDB'));
-    uri.pathname = `/${database}`;
-    return uri.href;
-  },
+  mongodb: (database: string): string => databaseAt(address('TEST_MONGODB_URI', 'MongoDB'), database),
   rabbitmq: (): string => address('TEST_AMQP_URL', 'RabbitMQ'),
 };
+
+/** The address of a MongoDB with the name of a database in it. */
+export const databaseAt = (url: string, database: string): string =>
+  Object.assign(new URL(url), { pathname: `/${database}` }).href;
 
 function address(variable: string, engine: string): string {
   const value = process.env[variable];

@@ -3,9 +3,10 @@
  * brings the clients in, sends, and tells every attempt, cut and return as it happens; told to stop, it waits for the
  * last receipts, tells what every client holds, and waits for its own end. See load.ts for the other end.
  */
-import { cpus } from 'node:os';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { waitUntil } from '../../../src/platform/wait-until.ts';
 import { startSteadySender } from '../../support/steady-sender.ts';
+import { watchMachine } from '../../support/watch-machine.ts';
 import { JournallingClient } from './journalling-client.ts';
 import type { FromLoad, LoadPlan, ToLoad } from './load-plan.ts';
 
@@ -17,22 +18,8 @@ const RECEIPTS_MS = 25_000;
 const PLAIN_RECEIPTS_MS = 3000;
 /** For what was acknowledged last to reach everybody. */
 const CATCH_UP_MS = 5000;
-const POLL_MS = 20;
 
 const tell = (message: FromLoad): void => void process.send?.(message);
-
-async function within(ms: number, isSo: () => boolean): Promise<void> {
-  for (const endsAt = performance.now() + ms; !isSo() && performance.now() < endsAt; ) {
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-  }
-}
-
-/** Of all cores together. */
-function machineMs(): { readonly busy: number; readonly all: number } {
-  const times = cpus().map((it) => it.times);
-  const busy = times.reduce((sum, { user, nice, sys, irq }) => sum + user + nice + sys + irq, 0);
-  return { busy, all: busy + times.reduce((sum, { idle }) => sum + idle, 0) };
-}
 
 /** Resolves with what ends the load. */
 async function start(plan: LoadPlan): Promise<() => Promise<void>> {
@@ -43,7 +30,7 @@ async function start(plan: LoadPlan): Promise<() => Promise<void>> {
   }
   const delay = monitorEventLoopDelay({ resolution: 10 });
   delay.enable();
-  const [cpu, machine, startedAt] = [process.cpuUsage(), machineMs(), performance.now()];
+  const [cpu, machineShare, startedAt] = [process.cpuUsage(), watchMachine(), performance.now()];
   const roomOf = (n: number): string => clients[n % clients.length]?.room ?? '';
   const load = startSteadySender(clients, roomOf, plan.perSecond, TEXT_BYTES);
   tell({ kind: 'in' });
@@ -53,14 +40,14 @@ async function start(plan: LoadPlan): Promise<() => Promise<void>> {
     void load.stop().then(() => {
       settled = true;
     });
-    await within(plan.catchesUp ? RECEIPTS_MS : PLAIN_RECEIPTS_MS, () => settled);
+    await waitUntil(() => settled, performance.now() + (plan.catchesUp ? RECEIPTS_MS : PLAIN_RECEIPTS_MS));
     const acked = new Map<string, number>();
     for (const it of clients) acked.set(it.room, (acked.get(it.room) ?? 0) + it.acked.length);
     const holdsAll = (it: JournallingClient): boolean => it.isHere && it.lengthOf(it.room) >= (acked.get(it.room) ?? 0);
-    await within(CATCH_UP_MS, () => plan.catchesUp && clients.every(holdsAll));
+    await waitUntil(() => plan.catchesUp && clients.every(holdsAll), performance.now() + CATCH_UP_MS);
     delay.disable();
     const { user, system } = process.cpuUsage(cpu);
-    const machineNow = machineMs();
+    const takenOfMachine = machineShare();
     for (const it of clients) {
       tell({ kind: 'journal', journal: it.journal() });
       it.close();
@@ -73,7 +60,7 @@ async function start(plan: LoadPlan): Promise<() => Promise<void>> {
         refusals: load.refusals,
         loopDelayMs: delay.percentile(99) / 1e6,
         cpuShare: (user + system) / 1000 / (performance.now() - startedAt),
-        machineShare: (machineNow.busy - machine.busy) / (machineNow.all - machine.all),
+        machineShare: takenOfMachine,
       },
     });
   };

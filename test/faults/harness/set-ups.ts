@@ -1,4 +1,4 @@
-import { type Engine, startMongodb, startRabbitmq, startRedis } from '../../support/engines.ts';
+import { databaseAt, type Engine, startMongodb, startRabbitmq, startRedis } from '../../support/engines.ts';
 import type { SpawnedServer } from '../../support/spawn-server.ts';
 import type { TestBed } from '../../support/test-bed.ts';
 
@@ -33,7 +33,7 @@ export async function startProduction(bed: TestBed): Promise<Production> {
   const server = await bed.server({
     ...ENV,
     REDIS_URL: redis.url,
-    MONGODB_URI: Object.assign(new URL(mongodb.url), { pathname: `/${name}` }).href,
+    MONGODB_URI: databaseAt(mongodb.url, name),
     AMQP_URL: broker.url,
     AMQP_QUEUE: `${name}-chat`,
     AMQP_BOT_QUEUE_BOT: `${name}-bots`,

@@ -78,16 +78,16 @@ export class MessageAppender {
     this.#stats = stats;
   }
 
-  async append(database: Database, message: NewMessage, followedHead?: number): Promise<Receipt> {
+  async append(database: Database, message: NewMessage, knownHead?: number): Promise<Receipt> {
     const { chatroom, id, image } = message;
     const key = entryKey(message.owner, message.clientId);
     const bytes = message.message.length * 3 + (message.meta === undefined ? 0 : JSON.stringify(message.meta).length);
     // Who does not follow the room looks first: a seq that is taken costs everybody in the batch another one.
-    if (followedHead === undefined) {
+    if (knownHead === undefined) {
       await this.#places.readHead(database, chatroom, await this.#placeOf(database, chatroom));
     }
-    const knownHead = followedHead ?? 0;
-    const submit = () => this.#batches.submit('', { database, message, key, knownHead, bytes });
+    const item = { database, message, key, knownHead: knownHead ?? 0, bytes };
+    const submit = () => this.#batches.submit('', item);
     if (image === undefined) return submit();
 
     const { key: room } = await this.#placeOf(database, chatroom);

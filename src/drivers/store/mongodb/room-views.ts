@@ -4,7 +4,7 @@ import { Batches, type Waiting } from './batches.ts';
 import { type RoomDocument, type StandingDocument, toHeadless, toRoom } from './documents.ts';
 import { isBanned } from './member-operations.ts';
 import { CALL_MS, type Database } from './mongo-connection.ts';
-import { findRoom, type Place, type RoomPlaces } from './room-places.ts';
+import { findRoom, type RoomPlaces } from './room-places.ts';
 
 /** Heads that are looked for at once: what waits for a connection may wait too long. */
 const HEADS_AT_ONCE = 50;
@@ -25,7 +25,8 @@ export class RoomViews {
   readonly #onRead: (room: RoomDocument) => void;
   readonly #views = this.#looks((database, room) => this.roomOf(database, room));
   readonly #standings = this.#looks(async (_, room) => {
-    this.#meet(room);
+    this.#onRead(room);
+    this.#places.placeOf(room);
     return toHeadless(room);
   });
 
@@ -91,12 +92,8 @@ export class RoomViews {
   }
 
   headOf(database: Database, room: RoomDocument): Promise<number> {
-    return this.#places.readHead(database, room.id, this.#meet(room));
-  }
-
-  #meet(room: RoomDocument): Place {
     this.#onRead(room);
-    return this.#places.placeOf(room);
+    return this.#places.headOf(database, room);
   }
 }
 

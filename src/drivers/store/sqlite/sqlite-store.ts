@@ -238,8 +238,8 @@ export class SqliteStore implements Store {
 
   /** No index begins with the owner: one would cost every append. So a call looks through so many rows, by their key. */
   async messagesOf(user: string, limit: number, after = '0'): Promise<Found> {
-    const from = Number(after);
     if (!/^\d{1,15}$/.test(after)) throw invalidCursor();
+    const from = Number(after);
     return this.#read((db) => {
       const rows = db.all<{ key: number; chatroom: string; id: string }>(OWN_MESSAGES, [
         from,
