@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, it } from '@jest/globals';
-import { checkLog } from '../../src/verify/check-log.ts';
+import { addFindings, checkLog, noFindings } from '../../src/verify/check-log.ts';
 import { inFrontOf, type Nginx } from '../deploy/nginx.ts';
 import { calmMachine } from '../support/calm-machine.ts';
 import { comeInOrderly } from '../support/come-back.ts';
@@ -12,7 +12,7 @@ import { processTable } from '../support/process-table.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { readHistory } from '../support/rest.ts';
 import { TestBed } from '../support/test-bed.ts';
-import { type HerdFigures, measureHerd, postEverywhere } from './harness/measure-herd.ts';
+import { type HerdFigures, measureHerd, postEverywhere, toldOf } from './harness/measure-herd.ts';
 import { LONG } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
@@ -62,15 +62,14 @@ describe('a herd behind nginx', () => {
       pids.push(await pidOf(nginx));
       herds.push(await measureHerd(server.url, clients));
     }
-    const found = { broken: 0, lost: 0, different: 0, faults: 0 };
+    const found = noFindings();
     for (const room of prepared.rooms) {
       const history = await readHistory(server.url, prepared.owner.token, room);
       assert.equal(history.length, WAYS.length * MISSED_PER_ROOM);
       const here = clients.filter((_, n) => prepared.users[n]?.rooms.includes(room));
       assert.ok(here.length > 0);
       const witnesses = here.map((it) => it.witnessOf(room));
-      for (const [kind, list] of Object.entries(checkLog(room, history, witnesses)))
-        found[kind as keyof typeof found] += list.length;
+      addFindings(found, checkLog(room, history, witnesses));
     }
     recordFigures({
       run: 'R18',
@@ -78,23 +77,23 @@ describe('a herd behind nginx', () => {
       fault: `${WAYS.map(([it]) => it).join('; then ')}, and its start, with ${CLIENTS} clients behind it`,
       bite: `${pids.length - 1} pids changed, ${clients.reduce((sum, it) => sum + it.cuts.length, 0)} connections cut`,
       figures: [
-        { what: 'back and caught up', value: told(herds, 'back'), limit: `<= ${BACK_MS} ms` },
-        { what: 'reads of the store by client', value: told(herds, 'reads'), limit: `<= ${READS_EACH}` },
-        { what: 'sent away', value: told(herds, 'sentAway'), limit: '503 with Retry-After, or no connection' },
-        { what: 'holes and doubles', value: `${found.broken}`, limit: '0' },
-        { what: 'lists that are not the history', value: `${found.different}`, limit: '0' },
-        { what: 'rules of delivery broken', value: `${found.faults}`, limit: '0' },
+        { what: 'back and caught up', value: toldOf(herds, 'back'), limit: `<= ${BACK_MS} ms` },
+        { what: 'reads of the store by client', value: toldOf(herds, 'reads'), limit: `<= ${READS_EACH}` },
+        { what: 'sent away', value: toldOf(herds, 'sentAway'), limit: '503 with Retry-After, or no connection' },
+        { what: 'holes and doubles', value: `${found.broken.length}`, limit: '0' },
+        { what: 'lists that are not the history', value: `${found.different.length}`, limit: '0' },
+        { what: 'rules of delivery broken', value: `${found.faults.length}`, limit: '0' },
         {
           what: 'workers of Parley that died',
           value: `${workers.filter((it) => !server.workerPids().includes(it)).length}`,
           limit: '0',
         },
-        { what: 'loop delay of the clients', value: told(herds, 'loopDelay') },
+        { what: 'loop delay of the clients', value: toldOf(herds, 'loopDelay') },
         { what: 'machine taken by others before', value: `${Math.round(taken * 100)} %` },
       ],
     });
     assert.equal(new Set(pids).size, WAYS.length + 1);
-    assert.deepEqual(found, { broken: 0, lost: 0, different: 0, faults: 0 });
+    assert.deepEqual(found, noFindings());
     assert.deepEqual(server.workerPids().sort(), workers.sort());
     for (const { back, readsEach, unclean } of herds) {
       assert.equal(back.count, CLIENTS);
@@ -104,9 +103,6 @@ describe('a herd behind nginx', () => {
     }
   }, 180_000);
 });
-
-const told = (herds: readonly HerdFigures[], what: keyof HerdFigures['told']): string =>
-  herds.map((it) => it.told[what]).join('; then ');
 
 const pidOf = async (nginx: Nginx): Promise<number> => Number(await readFile(join(nginx.dir, 'pid'), 'utf8'));
 

@@ -9,7 +9,7 @@ import { prepareFolder } from '../support/prepared-folder.ts';
 import { RawClient } from '../support/raw-client.ts';
 import { readHistory } from '../support/rest.ts';
 import { TestBed } from '../support/test-bed.ts';
-import { type HerdFigures, measureHerd, postEverywhere } from './harness/measure-herd.ts';
+import { type HerdFigures, measureHerd, postEverywhere, toldOf } from './harness/measure-herd.ts';
 import { LONG } from './harness/patience.ts';
 import { recordFigures } from './harness/record-figures.ts';
 
@@ -77,25 +77,24 @@ describe('a herd', () => {
         const witnesses = here.map((it) => it.witnessOf(room));
         addFindings(found, checkLog(room, history, witnesses));
       }
-      const toldOf = (what: keyof HerdFigures['told']) => herds.map((it) => it.told[what]).join('; then ');
       recordFigures({
         run,
         over: 'embedded',
         fault: `SIGTERM to a server with ${count} clients, and its start, ${ROUNDS} times: ${settings(env)}`,
         bite: `${clients.reduce((sum, it) => sum + it.cuts.length, 0)} connections cut`,
         figures: [
-          { what: 'back and caught up', value: toldOf('back'), limit: `<= ${BACK_MS} ms` },
+          { what: 'back and caught up', value: toldOf(herds, 'back'), limit: `<= ${BACK_MS} ms` },
           {
             what: 'reads of the store by client',
-            value: toldOf('reads'),
+            value: toldOf(herds, 'reads'),
             // Few at a time have little to share.
             ...(tooMany ? {} : { limit: `<= ${READS_PER_CLIENT}` }),
           },
-          { what: 'sent away', value: toldOf('sentAway'), limit: tooMany ? 'some, with Retry-After' : 'nobody' },
+          { what: 'sent away', value: toldOf(herds, 'sentAway'), limit: tooMany ? 'some, with Retry-After' : 'nobody' },
           { what: 'holes and doubles', value: `${found.broken.length}`, limit: '0' },
           { what: 'lists that are not the history', value: `${found.different.length}`, limit: '0' },
-          { what: 'loop delay of the clients', value: toldOf('loopDelay') },
-          { what: 'CPU of the workers', value: toldOf('cpu') },
+          { what: 'loop delay of the clients', value: toldOf(herds, 'loopDelay') },
+          { what: 'CPU of the workers', value: toldOf(herds, 'cpu') },
           { what: 'machine taken by others before', value: taken.map((it) => `${Math.round(it * 100)} %`).join(', ') },
         ],
       });

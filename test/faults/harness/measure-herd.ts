@@ -22,6 +22,10 @@ export interface HerdFigures {
   readonly told: Readonly<Record<'back' | 'reads' | 'sentAway' | 'loopDelay' | 'cpu', string>>;
 }
 
+/** Of one herd after the other, in words. */
+export const toldOf = (herds: readonly HerdFigures[], what: keyof HerdFigures['told']): string =>
+  herds.map((it) => it.told[what]).join('; then ');
+
 /** Lets all clients come back at once; `url` is where the server says its metrics. */
 export async function measureHerd(url: string, clients: readonly RawClient[]): Promise<HerdFigures> {
   const before = await readMetrics(url);

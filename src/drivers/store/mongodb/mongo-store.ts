@@ -46,7 +46,7 @@ import { addMember, ban, removeMember, setRole, tooManyRooms, unban } from './me
 import { deleteMessage, editMessage } from './message-operations.ts';
 import { findMessagesOf } from './messages-of.ts';
 import { type Database, MongoConnection, type MongoOptions } from './mongo-connection.ts';
-import { countRoomsOf, idsOfRooms, listRooms, roomsOf } from './room-list.ts';
+import { countRoomsOf, idsOfRooms, listRooms, membershipsOf, roomIdsOf } from './room-list.ts';
 import { findRoom, RoomPlaces, requireRoom } from './room-places.ts';
 import { RoomTurns } from './room-turns.ts';
 import { RoomViews } from './room-views.ts';
@@ -155,16 +155,17 @@ export class MongoStore implements Store {
     return this.#connection.call(async (database) => {
       requireTexts(query.user, query.q, query.after?.nameKey, query.after?.id);
       requireNumbers(query.limit);
-      const own = await roomsOf(database, query.user);
-      const keys = own.map(({ _id }) => _id);
-      return await this.#views.viewsOf(database, query.user, await listRooms(database, query, keys));
+      const memberships = await membershipsOf(database, query.user);
+      const own = memberships.map(({ room }) => room);
+      const rooms = await listRooms(database, query, own);
+      return await this.#views.viewsOf(database, query.user, rooms, query.scope === 'mine' ? memberships : undefined);
     });
   }
 
   roomIdsOf(user: string): Promise<string[]> {
     return this.#connection.call(async (database) => {
       requireTexts(user);
-      return (await roomsOf(database, user)).map(({ id }) => id);
+      return await roomIdsOf(database, user);
     });
   }
 

@@ -3,12 +3,13 @@ import type { RoomQuery } from '../../../chat/ports/store.ts';
 import type { RoomDocument, RoomKey, StandingDocument } from './documents.ts';
 import type { Database } from './mongo-connection.ts';
 
-/** A page of rooms, by name, then by id. */
+/** A page of rooms, by name, then by id; `own` are those that the user is a member of. */
 export async function listRooms(
   { models, op }: Database,
   { scope, all, q = '', limit, after }: RoomQuery,
   own: readonly RoomKey[],
 ): Promise<RoomDocument[]> {
+  if (scope === 'mine' && own.length === 0) return [];
   const isPublicOnly = scope === 'others' && !all;
   const query = models.rooms.find({
     _id: trusted(scope === 'mine' ? { $in: own } : { $nin: own }),
@@ -31,20 +32,26 @@ export async function idsOfRooms({ models, op }: Database, limit: number, after:
   return (await op(query.limit(limit).lean<{ id: string }[]>().exec())).map(({ id }) => id);
 }
 
-/** The rooms that the user is a member of, less those that are gone. */
-export async function roomsOf({ models, op }: Database, user: string): Promise<{ _id: RoomKey; id: string }[]> {
-  const memberships = models.standings.find({ user, joined: trusted({ $gt: 0 }) }, { room: 1, _id: 0 });
-  const found = await op(memberships.lean<Pick<StandingDocument, 'room'>[]>().exec());
-  if (found.length === 0) return [];
-  const rooms = models.rooms.find({ _id: trusted({ $in: found.map(({ room }) => room) }), goneAt: null }, { id: 1 });
-  return await op(rooms.lean<{ _id: RoomKey; id: string }[]>().exec());
+/** How the user stands to the rooms it is a member of; some of them may be gone. */
+export async function membershipsOf({ models, op }: Database, user: string): Promise<StandingDocument[]> {
+  const query = models.standings.find({ user, joined: trusted({ $gt: 0 }) });
+  return await op(query.lean<StandingDocument[]>().exec());
+}
+
+/** Ids of the rooms that the user is a member of, less those that are gone. */
+export async function roomIdsOf(database: Database, user: string): Promise<string[]> {
+  const own = (await membershipsOf(database, user)).map(({ room }) => room);
+  if (own.length === 0) return [];
+  const { models, op } = database;
+  const rooms = models.rooms.find({ _id: trusted({ $in: own }), goneAt: null }, { id: 1 });
+  return (await op(rooms.lean<{ id: string }[]>().exec())).map(({ id }) => id);
 }
 
 export async function countRoomsOf(database: Database, user: string, enough: number): Promise<number> {
   const { models, op } = database;
   const count = await op(models.standings.countDocuments({ user, joined: trusted({ $gt: 0 }) }).exec());
   // Some may be of rooms that are gone, which matters only here.
-  return count < enough ? count : (await roomsOf(database, user)).length;
+  return count < enough ? count : (await roomIdsOf(database, user)).length;
 }
 
 const literally = (text: string): string => text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');

@@ -44,17 +44,19 @@ export class RoomViews {
     return this.#standings.submit(room, { database, user });
   }
 
-  /** Several rooms as one user stands to them. */
-  async viewsOf(database: Database, user: string, rooms: readonly RoomDocument[]): Promise<RoomView[]> {
-    const [standings, heads] = await Promise.all([
-      standingsOf(
-        database,
-        rooms.map(({ _id }) => _id),
-        [user],
-      ),
+  /** Several rooms as one user stands to them; `standings` of theirs that are known need not be read. */
+  async viewsOf(
+    database: Database,
+    user: string,
+    rooms: readonly RoomDocument[],
+    standings?: readonly StandingDocument[],
+  ): Promise<RoomView[]> {
+    const keys = rooms.map(({ _id }) => _id);
+    const [known, heads] = await Promise.all([
+      standings ?? standingsOf(database, keys, [user]),
       this.headsOf(database, rooms),
     ]);
-    const byRoom = new Map(standings.map((it) => [it.room.toHexString(), it]));
+    const byRoom = new Map(known.map((it) => [it.room.toHexString(), it]));
     return rooms.map((room, at) => toView(toRoom(room, heads[at] ?? 0), byRoom.get(room._id.toHexString())));
   }
 
