@@ -101,7 +101,9 @@ describe('bot commands on three workers', () => {
     const [client] = clients;
     assert.ok(client);
     const { id } = await client.send(room, '/stock=twice.us', 'one command');
-    process.kill((await server.workers()).get(client.node) ?? 0, 'SIGKILL');
+    const first = (await server.workers()).get(client.node) ?? 0;
+    process.kill(first, 'SIGKILL');
+    await eventually('it is gone', () => !server.workerPids().includes(first));
     await eventually('a bot asks for the quote', () => quotes.waiting > 0, REPLY_MS);
     // Whoever runs it, it is killed now.
     const pids = server.workerPids();

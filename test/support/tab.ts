@@ -2,8 +2,9 @@ import type { Locator, Page } from 'playwright-core';
 import { eventually } from './eventually.ts';
 
 const TIMEOUT_MS = 10_000;
-/** What Chromium says of its own accord about a server that is not there. */
-const UNREACHABLE = /net::ERR_(CONNECTION_|EMPTY_RESPONSE|SOCKET)|WebSocket connection to '\S+' failed/;
+/** What Chromium says of its own accord about a server that goes or is not there. */
+const UNREACHABLE =
+  /net::ERR_(CONNECTION_|EMPTY_RESPONSE|SOCKET)|WebSocket connection to '\S+' failed|WebSocket is already in CLOSING/;
 
 /** An axis-aligned rectangle, in CSS pixels of the window. */
 export interface Box {

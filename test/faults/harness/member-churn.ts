@@ -69,6 +69,8 @@ export class MemberChurn {
   /** Ends it, then has everybody join and everybody leave: resolves with what is wrong with the lists of members then. */
   async stop(): Promise<string[]> {
     this.close();
+    // A leave that is under way may come after the join below.
+    await eventually('nobody joins or leaves any more', () => this.#busy.size === 0, SETTLE_MS);
     const wrong: string[] = [...this.refusals];
     for (const joins of [true, false]) {
       for (const user of this.#users) {
