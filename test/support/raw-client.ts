@@ -29,14 +29,14 @@ export type Attempt = 'in' | `${number} retry-after ${string}` | 'closed' | 'ref
 
 type Live = LoggedMessage & { readonly chatroom: string };
 
-const kept = new Map<string, LoggedMessage>();
+const copies = new Map<string, LoggedMessage>();
 
 /** Lists of the same messages share them: a list of its own per client does not fit into memory in a long run. */
-function keptOnce({ id, seq, message, clientId }: LoggedMessage): LoggedMessage {
-  const found = kept.get(id);
+function oneCopyOf({ id, seq, message, clientId }: LoggedMessage): LoggedMessage {
+  const found = copies.get(id);
   if (found && found.seq === seq && found.message === message && found.clientId === clientId) return found;
   const copy = { id, seq, message, clientId };
-  if (!found) kept.set(id, copy);
+  if (!found) copies.set(id, copy);
   return copy;
 }
 
@@ -114,7 +114,7 @@ export class RawClient {
       behind = behind.filter((room) => {
         const page = ack.rooms?.[room];
         if (!page || page.error !== undefined) return false;
-        this.#journals.get(room)?.caughtUp({ ...page, messages: page.messages.map(keptOnce) });
+        this.#journals.get(room)?.caughtUp({ ...page, messages: page.messages.map(oneCopyOf) });
         return page.hasMore;
       });
     }
@@ -212,7 +212,7 @@ export class RawClient {
     const journal = this.#journals.get(room);
     if (journal) {
       const [, message]: [string, Live] = JSON.parse(data.toString('utf8', EVENT.length));
-      journal.live(keptOnce(message));
+      journal.live(oneCopyOf(message));
       this.onLive(message);
       return;
     }
