@@ -78,6 +78,7 @@ const EXPIRED_GRACE_MS = 5000;
 export function openRealtime(server: HttpServer, options: RealtimeOptions): Realtime {
   const { chat, observe, worker, connectMs = CONNECT_MS } = options;
   let draining = false;
+  const listeners = server.listeners('close');
   const io: ChatServer = new Server(server, {
     cors: { origin: options.corsOrigin === '*' ? '*' : [...options.corsOrigin] },
     allowRequest: (request, decide) => {
@@ -95,6 +96,9 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
     perMessageDeflate: false,
     serveClient: false,
   });
+  // Engine.IO cuts its clients when the server closes, and that counts only connections that it has accepted itself: once
+  // it listens no more, those that were handed over would be cut as soon as the last one of its own is gone.
+  for (const it of server.listeners('close')) if (!listeners.includes(it)) server.off('close', it as () => void);
   const admission = new Admission(options.maxHandshakes);
   turnAway(io, () => draining || admission.isFull);
   io.engine.generateId = () => sessionId(worker);

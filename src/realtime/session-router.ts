@@ -82,12 +82,14 @@ export class SessionRouter {
    * Ends what is under way for other workers' sessions, so that no answer is lost unnoticed: browsers and proxies ask
    * again by themselves when a kept connection breaks, and the second poll would hide what the first had brought. So an
    * answer that has begun is brought to its end, and a poll that still waits is refused; its client starts anew.
+   *
+   * With `all` workers ending, a poll that waits is where its client hears that it is to go: it is not refused.
    */
-  async drain(): Promise<void> {
+  async drain(all: boolean): Promise<void> {
     await Promise.all(
       [...this.#passedOn].map(([response, passed]) => {
         const closed = new Promise((resolve) => response.once('close', resolve));
-        if (!response.headersSent) passed.destroy();
+        if (!response.headersSent && !all) passed.destroy();
         return closed;
       }),
     );

@@ -232,7 +232,8 @@ export async function startChatWorker(
       const heardAt = Math.max(windowEndsAt, performance.now() + LAST_REQUESTS_MS);
       await waitUntil(() => connections.size === 0, Math.min(heardAt, graceEndsAt));
       await waitUntil(() => unanswered() === 0, graceEndsAt);
-      await Promise.race([router.drain(), sleep(ROUTED_MS)]);
+      const routedMs = all ? Math.max(0, graceEndsAt - performance.now()) : ROUTED_MS;
+      await Promise.race([router.drain(all), sleep(routedMs)]);
       server.closeIdleConnections();
     },
   };

@@ -1,7 +1,10 @@
 import { strict as assert } from 'node:assert';
+import { once } from 'node:events';
+import { type AddressInfo, createServer, Server as NetServer } from 'node:net';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { joinRoom } from '../../src/chat/manage-members.ts';
 import type { RoomId } from '../../src/chat/model.ts';
+import { takeOver } from '../../src/realtime/session-router.ts';
 import { NAMESPACE } from '../../src/wire/socket.ts';
 import { eventually } from '../support/eventually.ts';
 import { openEngine, type RawEngine } from '../support/raw-engine.ts';
@@ -123,6 +126,23 @@ describe('draining', () => {
     }
     assert.deepEqual(cuts, users.toReversed());
     await test.assertReleased();
+  });
+
+  it('leaves those alone whose connections were handed over, though the server has closed', async () => {
+    const door = createServer((socket) => takeOver(test.server, Buffer.alloc(0), socket));
+    await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve));
+    const { port } = door.address() as AddressInfo;
+    const raw = openEngine(port);
+    await raw.opened();
+    const closed = once(test.server, 'close'); // it knows of no connection
+    NetServer.prototype.close.call(test.server);
+    await closed;
+    raw.send(`40${NAMESPACE},${JSON.stringify({ token: test.addAccount('ann') })}`);
+    await raw.packet((it) => it.startsWith(`42${NAMESPACE},["authentication"`));
+    await test.realtime.drain(0, Number.POSITIVE_INFINITY);
+    await raw.packet((it) => it.startsWith(`42${NAMESPACE},["drain"`));
+    await raw.closed();
+    await new Promise((resolve) => door.close(resolve));
   });
 
   it('lets nobody in any more, in a way that makes clients try again', async () => {

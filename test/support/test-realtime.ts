@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { io, type ManagerOptions, type Socket, type SocketOptions } from 'socket.io-client';
 import { z } from 'zod';
 import type { ErrorCode } from '../../src/chat/errors.ts';
@@ -47,6 +47,7 @@ export interface TestClient {
 }
 
 export interface TestRealtime extends TestChat {
+  readonly server: Server;
   readonly port: number;
   readonly url: string;
   readonly realtime: Realtime;
@@ -133,6 +134,7 @@ export async function openTestRealtime(options: TestRealtimeOptions = {}): Promi
 
   return {
     ...test,
+    server,
     port: address.port,
     url,
     realtime,
