@@ -6,7 +6,7 @@ COPY package.json package-lock.json .npmrc ./
 # Not `npm ci`: it refuses a lock file from which a registry's npm left out packages of other platforms.
 RUN npm install --include=dev
 COPY tsconfig.json tsconfig.build.json vite.config.ts ./
-COPY scripts/build.js scripts/
+COPY scripts/build.js scripts/installed-packages.js scripts/
 COPY src src/
 RUN npm run build
 

@@ -1,11 +1,15 @@
-// Before anything runs from dist/: builds it when it is missing or older than src/, and says nothing when it is not.
+// Before anything runs from dist/: builds it when it is missing, older than src/ or of other packages than are installed,
+// and says nothing when it is not.
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { installedPackages } from './installed-packages.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const hasTools = ['typescript', 'vite'].every((it) => existsSync(join(root, 'node_modules', it, 'package.json')));
+const hasTools = ['typescript', 'rolldown', 'vite'].every((it) =>
+  existsSync(join(root, 'node_modules', it, 'package.json')),
+);
 const hasDist = existsSync(join(root, 'dist/main.js'));
 
 if (hasTools) {
@@ -20,9 +24,11 @@ if (hasTools) {
 
 /** Folders count too: their time changes when a file is removed. */
 function isOld() {
-  const stamp = statSync(join(root, 'dist/.build'), { throwIfNoEntry: false });
+  const file = join(root, 'dist/.build');
+  const stamp = statSync(file, { throwIfNoEntry: false });
   const src = join(root, 'src');
   if (stamp === undefined) return existsSync(src);
+  if (readFileSync(file, 'utf8') !== installedPackages(root)) return true;
   return ['', ...readdirSync(src, { recursive: true })]
     .filter((it) => !it.endsWith('.test.ts'))
     .some((it) => (statSync(join(src, it), { throwIfNoEntry: false })?.mtimeMs ?? 0) > stamp.mtimeMs);

@@ -81,7 +81,7 @@ describe('the image that the Dockerfile makes', () => {
       files.filter((it) => it.includes('.test.')),
       [],
     );
-    for (const tool of ['typescript', 'vite', 'jest', 'pm2']) {
+    for (const tool of ['typescript', 'rolldown', 'vite', 'jest', 'pm2']) {
       assert.ok(!existsSync(join(image.cwd, 'node_modules', tool)), tool);
     }
     assert.equal(image.user, 'node');

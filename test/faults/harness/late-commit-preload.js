@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import mongoose from 'mongoose';
 
 /** By its address: what is built is not there yet when imports are checked. */
-const built = new URL('../../../dist/drivers/store/sqlite/sqlite-store.js', import.meta.url);
+const built = new URL('../../../dist/chunks/sqlite-store.js', import.meta.url);
 const { SqliteStore } = await import(built.href);
 
 const LATE_MS = 2000;
