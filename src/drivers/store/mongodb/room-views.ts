@@ -1,4 +1,3 @@
-import { trusted } from 'mongoose';
 import type { Room, RoomView, Standing } from '../../../chat/model.ts';
 import { Batches, type Waiting } from './batches.ts';
 import { type RoomDocument, type StandingDocument, toHeadless, toRoom } from './documents.ts';
@@ -104,8 +103,8 @@ async function standingsOf(
   rooms: readonly RoomDocument['_id'][],
   users: readonly string[],
 ): Promise<StandingDocument[]> {
-  const query = models.standings.find({ user: trusted({ $in: users }), room: trusted({ $in: rooms }) });
-  return op(query.lean<StandingDocument[]>().exec());
+  const filter = { user: { $in: [...users] }, room: { $in: [...rooms] } };
+  return op(models.standings.collection.find<StandingDocument>(filter).toArray());
 }
 
 function toView<R extends Headless>(room: R, standing: StandingDocument | undefined): Seen<R> {
