@@ -1,27 +1,33 @@
 // Builds dist/ from src/: each module with tsc, for the client and the command line; the server out of these in a few
 // files with rolldown; the page with vite. `dist/.build` tells how old the sources of a build are by its time, and which
 // packages are in it: build-if-needed.js compares with both.
+//
+// A running server starts workers out of dist/ at any time, so it is replaced as a whole, and only by a build that went
+// well.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { installedPackages } from './installed-packages.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
+/** Beside dist/, since maps name their sources by the way to them; several may build at a time. */
+const made = `${dist}-${process.pid}`;
 const startedAt = new Date();
+process.once('exit', () => rmSync(made, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
-tool('typescript/bin/tsc', '-p', 'tsconfig.build.json');
+tool('typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', made);
 await bundleServer();
-removeStale();
 if (existsSync(join(root, 'src/web/index.html'))) {
-  tool('vite/bin/vite.js', 'build', '--logLevel', 'warn');
+  tool('vite/bin/vite.js', 'build', '--logLevel', 'warn', '--outDir', join(made, 'web'));
 }
-mkdirSync(dist, { recursive: true });
-const stamp = join(dist, '.build');
+const stamp = join(made, '.build');
 writeFileSync(stamp, installedPackages(root));
 // The beginning of the build, so that a file saved meanwhile counts as newer.
 utimesSync(stamp, startedAt, startedAt);
+replace();
 
 function tool(script, ...args) {
   const file = join(root, 'node_modules', script);
@@ -48,18 +54,14 @@ async function bundleServer() {
     input: 'src/main.ts',
     platform: 'node',
     external: ['libsql', 'mongoose'],
-    output: { dir: 'dist', chunkFileNames: 'chunks/[name].js', sourcemap: true },
+    output: { dir: made, chunkFileNames: 'chunks/[name].js', sourcemap: true },
   });
 }
 
-/** Nothing removes the output of a source that is gone; it would still be found and run. */
-function removeStale() {
-  for (const entry of readdirSync(join(dist, 'chunks'))) {
-    const file = join(dist, 'chunks', entry);
-    if (statSync(file).mtimeMs < startedAt.getTime()) rmSync(file);
-  }
-  for (const entry of readdirSync(dist, { recursive: true })) {
-    const [, name] = /^(?!(?:web|chunks)[\\/])(.+?)(?:\.d\.ts|\.js)(?:\.map)?$/.exec(entry) ?? [];
-    if (name !== undefined && !existsSync(join(root, 'src', `${name}.ts`))) rmSync(join(dist, entry));
-  }
+/** A folder that is not empty cannot be renamed over: for a moment there is none, and a worker that finds none is tried again. */
+function replace() {
+  const old = `${made}-old`;
+  if (existsSync(dist)) renameSync(dist, old);
+  renameSync(made, dist);
+  rmSync(old, { recursive: true, force: true });
 }
