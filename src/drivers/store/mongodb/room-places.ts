@@ -96,8 +96,8 @@ export async function raiseHeadMark({ models, op }: Database, key: RoomKey, head
 }
 
 export async function findRoom({ models, op }: Database, id: string): Promise<RoomDocument | undefined> {
-  // By the driver itself, as all that each message needs: mongoose takes as long again to make a query of it. `$eq`, as
-  // elsewhere `$in`: what stands there is a value, whatever came through.
+  // By the driver itself, as all that each message reads: what mongoose makes of a query costs CPU on top. `$eq`, as elsewhere
+  // `$in`: what stands there is a value, whatever came through.
   return (await op(models.rooms.collection.findOne<RoomDocument>({ id: { $eq: id }, goneAt: null }))) ?? undefined;
 }
 
@@ -113,7 +113,7 @@ export async function thoseThere(
   { models, op }: Database,
   keys: readonly RoomKey[],
 ): Promise<Map<string, Pick<RoomDocument, 'wanted'>>> {
-  const filter = { _id: { $in: [...keys] }, goneAt: null };
+  const filter = { _id: { $in: keys }, goneAt: null };
   const query = models.rooms.collection.find<Pick<RoomDocument, '_id' | 'wanted'>>(filter, {
     projection: { wanted: 1 },
   });

@@ -103,7 +103,7 @@ async function standingsOf(
   rooms: readonly RoomDocument['_id'][],
   users: readonly string[],
 ): Promise<StandingDocument[]> {
-  const filter = { user: { $in: [...users] }, room: { $in: [...rooms] } };
+  const filter = { user: { $in: users }, room: { $in: rooms } };
   return op(models.standings.collection.find<StandingDocument>(filter).toArray());
 }
 
