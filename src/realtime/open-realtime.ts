@@ -102,7 +102,12 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
   const admission = new Admission(options.maxHandshakes);
   turnAway(io, () => draining || admission.isFull);
   io.engine.generateId = () => sessionId(worker);
-  io.engine.on('connection', endSoonAfterClose);
+  const connections = new Set<Connection>();
+  io.engine.on('connection', (conn: Connection) => {
+    connections.add(conn);
+    conn.once('close', () => connections.delete(conn));
+    endSoonAfterClose(conn);
+  });
   const seats = new WeakSet<Connection>();
   guardRootNamespace(io, connectMs, (conn) => seats.has(conn));
   const namespace: ChatNamespace = io.of(NAMESPACE);
@@ -237,8 +242,9 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
           closeConnection(socket.conn);
         }
       }
-      const areGone = () => leaving.every((it) => it.conn.readyState === 'closed');
-      await waitUntil(areGone, Math.min(performance.now() + LAST_POLLS_MS, endsAt));
+      // Who is still on the way in.
+      for (const conn of connections) closeConnection(conn);
+      await waitUntil(() => connections.size === 0, Math.min(performance.now() + LAST_POLLS_MS, endsAt));
     },
     close() {
       admission.close();

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import {
   Agent,
-  type ClientRequest,
   createServer,
   request as httpRequest,
   type IncomingMessage,
@@ -11,9 +11,13 @@ import {
 import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Log } from '../chat/ports/log.ts';
+import { answerOnce } from './answer-once.ts';
 
-/** Hands a connection to another worker; what was read of it goes along, to be put back in front. */
-export type HandOver = (owner: string, head: Buffer, socket: Socket) => void;
+/** Stands for any worker that takes new sessions. */
+export const ANY_WORKER = 'any';
+
+/** Hands a connection to another worker, by name; what was read of it goes along, to be put back in front. */
+export type HandOver = (worker: string, head: Buffer, socket: Socket) => void;
 
 export interface SessionRouterOptions {
   /** This worker's name: the first part of the ids of its sessions. */
@@ -21,11 +25,14 @@ export interface SessionRouterOptions {
   /** The Unix socket on which a worker takes requests of its sessions that landed elsewhere. */
   readonly socketPath: (worker: string) => string;
   readonly handOver: HandOver;
+  /** Whether another worker is to take who begins a session here: this one is about to go. */
+  readonly sendsAway: () => boolean;
   readonly log: Log;
 }
 
 /** The session's worker: see {@link sessionId}. */
 const OWNER = /[?&]sid=(\d{1,10})\./;
+const HAS_SID = /[?&]sid=/;
 const PROXY_TIMEOUT_MS = 60_000;
 /** The side that asks closes idle connections, long before the other: none is closed just as it is used again. */
 const INNER_KEEP_ALIVE_MS = 2 * PROXY_TIMEOUT_MS;
@@ -37,14 +44,15 @@ export const sessionId = (worker: string): string => `${worker}.${randomBytes(15
 
 /**
  * Long-polling requests and upgrades belong to the worker that holds their session, wherever the operating system or a
- * balancer let them land. Polls are passed on over that worker's Unix socket; an upgrade's connection itself is handed
- * over, so that nobody stands in the stream afterwards and a third worker's death cuts nobody.
+ * balancer let them land. Of a poll that waits and of an upgrade the connection itself is handed over, so that nobody
+ * stands in between afterwards and a third worker's death cuts nobody. What a client posts is passed on over that worker's
+ * Unix socket: it is answered at once, and would go through the main process with its whole body otherwise.
  */
 export class SessionRouter {
   readonly #options: SessionRouterOptions;
   readonly #agents = new Map<string, Agent>();
   #inner: Server | undefined;
-  readonly #passedOn = new Map<ServerResponse, ClientRequest>();
+  readonly #passedOn = new Set<ServerResponse>();
 
   constructor(options: SessionRouterOptions) {
     this.#options = options;
@@ -56,18 +64,19 @@ export class SessionRouter {
     const onUpgrade = server.listeners('upgrade');
     server.removeAllListeners('request').removeAllListeners('upgrade');
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      const owner = this.#foreignOwner(request);
-      if (owner === undefined) for (const listener of onRequest) listener.call(server, request, response);
-      else this.#proxy(owner, request, response);
+      const other = this.#otherWorker(request);
+      if (other === undefined) for (const listener of onRequest) listener.call(server, request, response);
+      else if (isBareGet(request)) this.#moveRequest(other, request, response);
+      else this.#proxy(other, request, response);
     });
     server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-      const owner = this.#foreignOwner(request);
-      if (owner === undefined) for (const listener of onUpgrade) listener.call(server, request, socket, head);
-      else this.#passUpgrade(owner, request, socket, head);
+      const other = this.#otherWorker(request);
+      if (other === undefined) for (const listener of onUpgrade) listener.call(server, request, socket, head);
+      else this.#move(other, request, socket, head);
     });
     const inner = createServer({ keepAliveTimeout: INNER_KEEP_ALIVE_MS }, (request, response) => {
       // Never passed on again: what is not ours by now is nobody's.
-      if (this.#foreignOwner(request) === undefined) for (const it of onRequest) it.call(server, request, response);
+      if (this.#otherWorker(request) === undefined) for (const it of onRequest) it.call(server, request, response);
       else refuse(response);
     });
     this.#inner = inner;
@@ -78,21 +87,9 @@ export class SessionRouter {
     });
   }
 
-  /**
-   * Ends what is under way for other workers' sessions, so that no answer is lost unnoticed: browsers and proxies ask
-   * again by themselves when a kept connection breaks, and the second poll would hide what the first had brought. So an
-   * answer that has begun is brought to its end, and a poll that still waits is refused; its client starts anew.
-   *
-   * With `all` workers ending, a poll that waits is where its client hears that it is to go: it is not refused.
-   */
-  async drain(all: boolean): Promise<void> {
-    await Promise.all(
-      [...this.#passedOn].map(([response, passed]) => {
-        const closed = new Promise((resolve) => response.once('close', resolve));
-        if (!response.headersSent && !all) passed.destroy();
-        return closed;
-      }),
-    );
+  /** Waits for the answers to what was posted for other workers' sessions. */
+  async drain(): Promise<void> {
+    await Promise.all([...this.#passedOn].map((it) => once(it, 'close')));
   }
 
   close(): void {
@@ -101,8 +98,11 @@ export class SessionRouter {
     for (const agent of this.#agents.values()) agent.destroy();
   }
 
-  #foreignOwner({ url = '' }: IncomingMessage): string | undefined {
+  /** Who is to have this request, if not this worker. */
+  #otherWorker(request: IncomingMessage): string | undefined {
+    const { url = '' } = request;
     if (!url.startsWith('/socket.io/')) return undefined;
+    if (!HAS_SID.test(url)) return isBareGet(request) && this.#options.sendsAway() ? ANY_WORKER : undefined;
     const owner = OWNER.exec(url)?.[1];
     return owner === this.#options.worker ? undefined : owner;
   }
@@ -136,9 +136,9 @@ export class SessionRouter {
       if (response.headersSent) response.destroy();
       else refuse(response);
       if (cause.code === 'ENOENT' || cause.code === 'ECONNREFUSED') this.#agents.delete(owner); // it is gone for good
-      this.#options.log.debug('a poll of another worker broke off', { owner, code: cause.code });
+      this.#options.log.debug('what was posted for another worker broke off', { owner, code: cause.code });
     });
-    this.#passedOn.set(response, passed);
+    this.#passedOn.add(response);
     response.on('close', () => {
       this.#passedOn.delete(response);
       if (!response.writableFinished) passed.destroy();
@@ -146,7 +146,15 @@ export class SessionRouter {
     request.pipe(passed);
   }
 
-  #passUpgrade(owner: string, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  #moveRequest(worker: string, request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    // Behind another request of the same connection, which is still to be answered here.
+    if (response.socket === null) refuse(response);
+    // Only once it is read to its end is the connection free to go.
+    else request.once('end', () => this.#move(worker, request, socket, Buffer.alloc(0))).resume();
+  }
+
+  #move(worker: string, request: IncomingMessage, socket: Duplex, head: Buffer): void {
     if (!(socket instanceof Socket)) {
       socket.destroy();
       return;
@@ -157,7 +165,7 @@ export class SessionRouter {
       lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
     }
     const read = Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`, 'latin1'), head]);
-    this.#options.handOver(owner, read, socket);
+    this.#options.handOver(worker, read, socket);
   }
 }
 
@@ -167,14 +175,9 @@ export function takeOver(server: Server, head: Buffer, socket: Socket): void {
   server.emit('connection', socket);
 }
 
-/**
- * Ends the connection of an upgrade whose worker is gone; the client goes on polling and is told there to start anew.
- */
-export function refuseUpgrade(socket: Socket): void {
-  socket.on('error', () => {});
-  socket.end(
-    `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${UNKNOWN_SESSION.length}\r\nConnection: close\r\n\r\n${UNKNOWN_SESSION}`,
-  );
+/** Ends a connection whose worker is gone; its client starts anew. */
+export function refuseSession(socket: Socket): void {
+  answerOnce(socket, '400 Bad Request', UNKNOWN_SESSION, { 'Content-Type': 'application/json' });
 }
 
 /**
@@ -192,3 +195,6 @@ export function stopReading(socket: Socket): void {
 function refuse(response: ServerResponse): void {
   response.writeHead(400, { 'Content-Type': 'application/json' }).end(UNKNOWN_SESSION);
 }
+
+const isBareGet = ({ method, headers }: IncomingMessage): boolean =>
+  method === 'GET' && headers['content-length'] === undefined && headers['transfer-encoding'] === undefined;

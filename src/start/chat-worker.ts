@@ -112,6 +112,7 @@ export async function startChatWorker(
   watchParts(metrics.registry, parts);
   link.handle(TOPICS.ownMetrics, () => metrics.registry.getMetricsAsJSON());
   let draining = false;
+  let endsWithAll = false;
 
   const webDir = fileURLToPath(new URL('../web', import.meta.url));
   const server = createServer(
@@ -168,20 +169,19 @@ export async function startChatWorker(
   const router = new SessionRouter({
     worker,
     socketPath: (name) => join(socketDir, `${name}.sock`),
-    handOver: (owner, head, socket) => {
+    handOver: (to, head, socket) => {
       // Detached from this server first: it would wait for the connection's end in another process.
       Reflect.set(socket, 'server', null);
-      connections.delete(socket);
-      process.send?.({ handOver: owner, head }, socket, undefined, (error) => {
-        if (error) socket.destroy();
-      });
+      // What is left of it here has no connection any more.
+      process.send?.({ handOver: to, head }, socket, undefined, () => socket.destroy());
     },
+    sendsAway: () => draining && !endsWithAll,
     log,
   });
   await router.attach(server);
   held.own('router', router, (it) => it.close());
   // A connection that lives longer than its worker breaks a request: each answer says that it is the last one. In front
-  // of the router: polls that are passed on come over such connections, too.
+  // of the router: what is passed on came over such connections, too.
   server.prependListener('request', (_request, response) => {
     if (draining) response.setHeader('Connection', 'close');
   });
@@ -214,6 +214,7 @@ export async function startChatWorker(
     async drain({ all }) {
       if (draining) return;
       draining = true;
+      endsWithAll = all;
       const graceEndsAt = performance.now() + config.processes.shutdownGraceMs - CLOSE_MS;
       const stopListening = async (): Promise<void> => {
         // Not `http.Server.close`: that also cuts kept-alive connections on which a request may be on its way.
@@ -227,13 +228,13 @@ export async function startChatWorker(
       const windowEndsAt = performance.now() + config.processes.drainMs;
       await realtime.drain(config.processes.drainMs, graceEndsAt);
       await (closed ?? stopListening());
+      await link.call(TOPICS.leaving, null, graceEndsAt - performance.now()).catch(() => {});
       // Kept-alive connections have the rest of the window to hear that their next answer is the last, and requests of new
       // ones are to be read.
       const heardAt = Math.max(windowEndsAt, performance.now() + LAST_REQUESTS_MS);
       await waitUntil(() => connections.size === 0, Math.min(heardAt, graceEndsAt));
       await waitUntil(() => unanswered() === 0, graceEndsAt);
-      const routedMs = all ? Math.max(0, graceEndsAt - performance.now()) : ROUTED_MS;
-      await Promise.race([router.drain(all), sleep(routedMs)]);
+      await Promise.race([router.drain(), sleep(ROUTED_MS)]);
       server.closeIdleConnections();
     },
   };
@@ -243,7 +244,7 @@ export async function startChatWorker(
 const REACH_MS = 3000;
 /** From its connection to a request. */
 const LAST_REQUESTS_MS = 200;
-/** For the last answers to polls of other workers, which are on their way already. */
+/** For the last answers to what was posted for sessions of other workers. */
 const ROUTED_MS = 300;
 /** Kept free at the end of the grace for closing everything. */
 const CLOSE_MS = 500;

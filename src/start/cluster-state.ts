@@ -22,6 +22,8 @@ export const TOPICS = {
   listening: 'cluster.listening',
   /** worker → primary, a call: it has closed its listener. Answered behind all connections that were handed to it before. */
   closed: 'cluster.closed',
+  /** worker → primary, a call: its sessions have ended. Answered behind the last connection that is handed to it. */
+  leaving: 'cluster.leaving',
   /** worker → primary, a call: metrics of all processes as text. */
   metrics: 'cluster.metrics',
   /** primary → worker, a call: the worker's metrics as JSON. */
@@ -41,7 +43,7 @@ export interface Hello {
   readonly port: number;
 }
 
-/** A connection on its way to the worker that holds its session: goes beside the link, with the socket as handle. */
+/** A connection on its way to the worker that holds its session, or takes a new one: goes beside the link, the socket as handle. */
 export interface HandOverMessage {
   readonly handOver: string;
   readonly head: Uint8Array;

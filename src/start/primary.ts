@@ -11,7 +11,8 @@ import type { Write } from '../drivers/store/sqlite/write-operations.ts';
 import type { Logger } from '../platform/logger.ts';
 import { countDeaths, countStore } from '../platform/metrics.ts';
 import type { Resources } from '../platform/resources.ts';
-import { refuseUpgrade, stopReading } from '../realtime/session-router.ts';
+import { ANY_WORKER, refuseSession, stopReading } from '../realtime/session-router.ts';
+import { turnAwaySocket } from '../realtime/turn-away.ts';
 import { choosePort } from './choose-port.ts';
 import { type ClusterState, isHandOver, TOPICS } from './cluster-state.ts';
 import { openSocketFolder, removeFolder } from './socket-folder.ts';
@@ -70,6 +71,10 @@ export async function startPrimary(
       it.link.onRecovered(() => it.link.tell(TOPICS.state, state));
       if (writer) it.link.handle(TOPICS.write, (write: Write) => writer.submit(write));
       it.link.handle(TOPICS.closed, () => null);
+      it.link.handle(TOPICS.leaving, () => {
+        it.holdsSessions = false;
+        return null;
+      });
       it.link.handle(TOPICS.metrics, () => collectMetrics(pool, metrics));
       it.worker.on('message', (message: unknown, socket: unknown) => {
         if (isHandOver(message)) passOn(pool, message, socket as Socket | undefined);
@@ -117,14 +122,14 @@ export async function startPrimary(
 function passOn(pool: WorkerPool, message: { handOver: string; head: Uint8Array }, socket: Socket | undefined): void {
   if (!socket) return; // closed by its client on the way
   stopReading(socket);
-  const owner: PooledWorker | undefined = pool.find(message.handOver);
-  if (!owner?.worker.isConnected()) {
-    refuseUpgrade(socket);
-    return;
-  }
-  owner.worker.send(message, socket, (error) => {
-    if (error) socket.destroy();
-  });
+  const anyone = message.handOver === ANY_WORKER;
+  const to: PooledWorker | undefined = anyone ? pool.anyone() : pool.holderOf(message.handOver);
+  if (to?.worker.isConnected()) {
+    to.worker.send(message, socket, (error) => {
+      if (error) socket.destroy();
+    });
+  } else if (anyone) turnAwaySocket(socket);
+  else refuseSession(socket);
 }
 
 async function collectMetrics(pool: WorkerPool, own: Registry): Promise<string> {

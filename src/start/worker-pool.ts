@@ -25,6 +25,7 @@ export interface PooledWorker {
   readonly gone: Promise<void>;
   listens: boolean;
   stopping: boolean;
+  holdsSessions: boolean;
 }
 
 export interface PoolOptions {
@@ -74,8 +75,15 @@ export class WorkerPool {
     for (let i = 0; i < this.#options.size; i += 1) this.#fork();
   }
 
-  find(name: string): PooledWorker | undefined {
-    return this.workers.find(({ worker }) => String(worker.id) === name);
+  /** The worker of that name, while it holds sessions. */
+  holderOf(name: string): PooledWorker | undefined {
+    return this.workers.find(({ worker, holdsSessions }) => holdsSessions && String(worker.id) === name);
+  }
+
+  /** One that takes new sessions. */
+  anyone(): PooledWorker | undefined {
+    const open = this.workers.filter((it) => it.listens && !it.stopping);
+    return open[Math.floor(Math.random() * open.length)];
   }
 
   /** Replaces every worker, one by one: the new one listens before the old one goes. Called meanwhile: once more after. */
@@ -158,7 +166,7 @@ export class WorkerPool {
         reject(new Error('the worker ended before it listened'));
       });
     });
-    const it: PooledWorker = { worker, link, listening, gone, listens: false, stopping: false };
+    const it: PooledWorker = { worker, link, listening, gone, listens: false, stopping: false, holdsSessions: true };
     this.#workers.add(it);
     onStart(it);
     listening.then(

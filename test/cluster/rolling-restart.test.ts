@@ -64,6 +64,31 @@ describe('SIGHUP', () => {
     assertSpread(clients);
     await checkLogs(url, owner.token, room, clients, 10_000);
   }, 90_000);
+
+  it('lets new clients in over connections that a worker about to go has kept: others take them', async () => {
+    const server = await bed.server({ INSTANCES: '3', DRAIN_MS: '3000' });
+    const owner = await createGuest(server.url, 'Owner');
+    const clients = await bed.clientsOnAllWorkers(server, owner.token, 3);
+    const kept = await Promise.all(
+      Array.from({ length: 12 }, async () => {
+        const agent = bed.own(new Agent({ keepAlive: true, maxSockets: 1 }), (it) => it.destroy());
+        const { body } = await rest<{ worker: string }>(server.url, 'GET /readyz', { agent });
+        return { agent, worker: body.worker };
+      }),
+    );
+    server.signal('SIGHUP');
+    const leaving = await eventually(
+      'a worker is about to go',
+      () => clients.find((it) => it.pushesOf('drain').length > 0)?.cuts[0]?.node,
+      20_000,
+    );
+    assert.ok(kept.some(({ worker }) => worker === leaving));
+    for (const { agent, worker } of kept) {
+      const { status, text } = await rest(server.url, 'GET /socket.io/?EIO=4&transport=polling', { agent });
+      assert.equal(status, 200, `${text} over a connection of worker ${worker}, while ${leaving} goes`);
+      assert.doesNotMatch(text, new RegExp(`"sid":"${leaving}\\.`));
+    }
+  }, 60_000);
 });
 
 /** The clients that one worker held when it went were not all sent away at once. */

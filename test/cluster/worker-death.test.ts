@@ -63,6 +63,47 @@ describe('kill -9 under load', () => {
     assert.match(server.output, /a worker died and is replaced/);
   }, 60_000);
 
+  it('of a worker: nobody else is cut who only polls, wherever the poll came in', async () => {
+    const server = await bed.server({ INSTANCES: '3' });
+    const owner = await createGuest(server.url, 'Owner');
+    const room = await createRoom(server.url, owner.token, 'Polls');
+    const clients = await bed.clientsOnAllWorkers(server, owner.token, 15, { transports: ['polling'] });
+    await Promise.all(clients.map((it) => it.follow(room)));
+    const [first] = clients;
+    const lost = first?.node ?? '';
+    const others = clients.filter((it) => it.node !== lost);
+    process.kill((await server.workers()).get(lost) ?? 0, 'SIGKILL');
+    await eventually('its client is elsewhere', () => first?.socket.connected && first.node !== lost, RECONNECT_MS);
+    await first?.send(room, 'after the death');
+    await checkLogs(server.url, owner.token, room, clients);
+    assert.deepEqual(
+      others.flatMap((it) => it.cuts),
+      [],
+    );
+  }, 40_000);
+
+  it('of a worker: polls that were on their way to it end, and their clients need not wait', async () => {
+    const server = await bed.server({ INSTANCES: '2' });
+    const owner = await createGuest(server.url, 'Owner');
+    const [client] = await bed.clientsOnAllWorkers(server, owner.token, 2, { transports: ['polling'] });
+    const name = client?.node ?? '';
+    const pid = (await server.workers()).get(name) ?? 0;
+    process.kill(pid, 'SIGSTOP');
+    const polls = Array.from({ length: 8 }, () =>
+      rest(server.url, `GET /socket.io/?EIO=4&transport=polling&sid=${client?.socket.io.engine.id}`),
+    );
+    const settled = Promise.allSettled(polls);
+    await eventually('the other worker still answers', async () => {
+      const { body } = await rest<{ worker: string }>(server.url, 'GET /readyz');
+      return body.worker !== name;
+    });
+    const killedAt = performance.now();
+    process.kill(pid, 'SIGKILL');
+    await settled;
+    assert.ok(performance.now() - killedAt < RECONNECT_MS);
+    await server.workers();
+  }, 30_000);
+
   it('ends connections that were on their way to a worker when it died: their clients need not wait', async () => {
     const server = await bed.server({ INSTANCES: '2' });
     const [[name, pid] = ['', 0]] = await server.workers();
