@@ -1,4 +1,8 @@
+import { IncomingMessage } from 'node:http';
 import type { Connection } from './socket-types.ts';
+
+/** What a client is posting may still arrive for this long. */
+const POST_MS = 1000;
 
 /** What waits to be written may still go out for this long. */
 const FLUSH_MS = 1000;
@@ -10,6 +14,18 @@ const CLOSE_MS = 1000;
  * out first, but nobody can hold a connection open by not reading.
  */
 export function closeConnection(conn: Connection): void {
+  // Engine.IO would break off what a polling client is posting just now, and there is no public way to see it.
+  const posted: unknown = Reflect.get(conn.transport, 'dataReq');
+  if (!(posted instanceof IncomingMessage)) return close(conn);
+  const end = (): void => close(conn);
+  const timer = setTimeout(end, POST_MS).unref();
+  posted.once('close', () => {
+    clearTimeout(timer);
+    end();
+  });
+}
+
+function close(conn: Connection): void {
   conn.close();
   if (conn.readyState !== 'closing') return;
   const timer = setTimeout(() => conn.close(true), FLUSH_MS).unref();

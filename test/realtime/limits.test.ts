@@ -1,6 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { once } from 'node:events';
+import { request } from 'node:http';
 import { type AddressInfo, createServer, Server as NetServer } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { joinRoom } from '../../src/chat/manage-members.ts';
 import type { RoomId } from '../../src/chat/model.ts';
@@ -177,6 +179,30 @@ describe('draining', () => {
     const answer = await fetch(`${test.url}/socket.io/?EIO=4&transport=polling`);
     assert.deepEqual([answer.status, answer.headers.get('retry-after')], [503, '1']);
     await answer.body?.cancel();
+  });
+
+  it('breaks off nothing that a polling client is posting', async () => {
+    const path = '/socket.io/?EIO=4&transport=polling';
+    const opened = await (await fetch(`${test.url}${path}`)).text();
+    const { sid }: { sid: string } = JSON.parse(opened.slice(1));
+    const post = request(`${test.url}${path}&sid=${sid}`, {
+      method: 'POST',
+      agent: false,
+      headers: { 'Content-Type': 'text/plain', 'Content-Length': 7 },
+    });
+    const answered = once(post, 'response');
+    const begun = once(test.server, 'request');
+    post.write('6\u001e6\u001e');
+    await begun;
+    await setImmediate(); // Engine.IO has taken it
+    const drained = test.realtime.drain(0, Number.POSITIVE_INFINITY);
+    post.end('6\u001e6');
+    const [answer] = await answered;
+    assert.equal(answer.statusCode, 200);
+    answer.resume();
+    const closed = await fetch(`${test.url}${path}&sid=${sid}`);
+    assert.equal((await closed.text()).split('\u001e').at(-1), '1');
+    await drained;
   });
 
   it('closes the others when it is closed', async () => {
