@@ -16,13 +16,14 @@ const CLOSE_MS = 1000;
 export function closeConnection(conn: Connection): void {
   // Engine.IO would break off what a polling client is posting just now, and there is no public way to see it.
   const posted: unknown = Reflect.get(conn.transport, 'dataReq');
-  if (!(posted instanceof IncomingMessage)) return close(conn);
-  const end = (): void => close(conn);
-  const timer = setTimeout(end, POST_MS).unref();
-  posted.once('close', () => {
-    clearTimeout(timer);
-    end();
-  });
+  if (!(posted instanceof IncomingMessage)) close(conn);
+  else {
+    const timer = setTimeout(() => close(conn), POST_MS).unref();
+    posted.once('close', () => {
+      clearTimeout(timer);
+      close(conn);
+    });
+  }
 }
 
 function close(conn: Connection): void {

@@ -243,7 +243,7 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
         }
       }
       // Who is still on the way in.
-      for (const conn of connections) closeConnection(conn);
+      for (const conn of connections) if (conn.readyState === 'open') closeConnection(conn);
       await waitUntil(() => connections.size === 0, Math.min(performance.now() + LAST_POLLS_MS, endsAt));
     },
     close() {

@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import {
   Agent,
   createServer,
@@ -12,6 +11,7 @@ import { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Log } from '../chat/ports/log.ts';
 import { answerOnce } from './answer-once.ts';
+import { HAS_SID } from './turn-away.ts';
 
 /** Stands for any worker that takes new sessions. */
 export const ANY_WORKER = 'any';
@@ -32,7 +32,6 @@ export interface SessionRouterOptions {
 
 /** The session's worker: see {@link sessionId}. */
 const OWNER = /[?&]sid=(\d{1,10})\./;
-const HAS_SID = /[?&]sid=/;
 const PROXY_TIMEOUT_MS = 60_000;
 /** The side that asks closes idle connections, long before the other: none is closed just as it is used again. */
 const INNER_KEEP_ALIVE_MS = 2 * PROXY_TIMEOUT_MS;
@@ -89,7 +88,7 @@ export class SessionRouter {
 
   /** Waits for the answers to what was posted for other workers' sessions. */
   async drain(): Promise<void> {
-    await Promise.all([...this.#passedOn].map((it) => once(it, 'close')));
+    await Promise.all([...this.#passedOn].map((it) => new Promise((resolve) => it.once('close', resolve))));
   }
 
   close(): void {
@@ -150,11 +149,12 @@ export class SessionRouter {
     const { socket } = request;
     // Behind another request of the same connection, which is still to be answered here.
     if (response.socket === null) refuse(response);
-    // Only once it is read to its end is the connection free to go.
-    else request.once('end', () => this.#move(worker, request, socket, Buffer.alloc(0))).resume();
+    // Only once it is read to its end is the connection free to go. Nothing else comes before it is answered: no client
+    // sends requests ahead on the connection of a poll.
+    else request.once('end', () => this.#move(worker, request, socket)).resume();
   }
 
-  #move(worker: string, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  #move(worker: string, request: IncomingMessage, socket: Duplex, head: Buffer = Buffer.alloc(0)): void {
     if (!(socket instanceof Socket)) {
       socket.destroy();
       return;

@@ -4,7 +4,7 @@ import { answerOnce } from './answer-once.ts';
 import type { ChatServer } from './socket-types.ts';
 
 /** Of an existing connection: its polls and its upgrade. */
-const HAS_SID = /[?&]sid=/;
+export const HAS_SID = /[?&]sid=/;
 const HEADERS = { 'Retry-After': 1, 'Content-Type': 'application/json' };
 const BODY = JSON.stringify({ message: 'not at the moment; connect again' });
 
@@ -21,5 +21,5 @@ export function turnAway(io: ChatServer, isClosed: () => boolean): void {
   });
 }
 
-/** The same, of a connection that no worker has. */
+/** The same, on a connection without a response. */
 export const turnAwaySocket = (socket: Socket): void => answerOnce(socket, '503 Service Unavailable', BODY, HEADERS);

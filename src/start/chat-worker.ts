@@ -21,12 +21,14 @@ import { cleanUpWhenTold } from './clean-up-when-told.ts';
 import { type ClusterState, type Hello, isHandOver, type StopOrder, TOPICS } from './cluster-state.ts';
 import { judgeReadiness } from './judge-readiness.ts';
 import { linkOptions } from './link-options.ts';
+import { maxConnections } from './max-connections.ts';
 import { openAccounts } from './open-accounts.ts';
 import { openFanout } from './open-fanout.ts';
 import { openJobs } from './open-jobs.ts';
 import { openStore } from './open-store.ts';
 import { processChannel } from './process-channel.ts';
 import { systemClock } from './system-clock.ts';
+import { closeRefused } from './undelivered-handles.ts';
 
 /** Node's 511 overflows when thousands connect at once. */
 const BACKLOG = 4096;
@@ -112,7 +114,6 @@ export async function startChatWorker(
   watchParts(metrics.registry, parts);
   link.handle(TOPICS.ownMetrics, () => metrics.registry.getMetricsAsJSON());
   let draining = false;
-  let endsWithAll = false;
 
   const webDir = fileURLToPath(new URL('../web', import.meta.url));
   const server = createServer(
@@ -165,7 +166,7 @@ export async function startChatWorker(
     },
   });
   held.own('realtime', realtime, (it) => it.close());
-  const connections = openConnections(server);
+  const connections = openConnections(server, log);
   const router = new SessionRouter({
     worker,
     socketPath: (name) => join(socketDir, `${name}.sock`),
@@ -175,7 +176,7 @@ export async function startChatWorker(
       // What is left of it here has no connection any more.
       process.send?.({ handOver: to, head }, socket, undefined, () => socket.destroy());
     },
-    sendsAway: () => draining && !endsWithAll,
+    sendsAway: () => draining,
     log,
   });
   await router.attach(server);
@@ -185,6 +186,7 @@ export async function startChatWorker(
   server.prependListener('request', (_request, response) => {
     if (draining) response.setHeader('Connection', 'close');
   });
+  closeRefused(process);
   process.on('message', (message: unknown, socket: unknown) => {
     if (isHandOver(message) && socket) takeOver(server, Buffer.from(message.head), socket as Socket);
   });
@@ -214,7 +216,6 @@ export async function startChatWorker(
     async drain({ all }) {
       if (draining) return;
       draining = true;
-      endsWithAll = all;
       const graceEndsAt = performance.now() + config.processes.shutdownGraceMs - CLOSE_MS;
       const stopListening = async (): Promise<void> => {
         // Not `http.Server.close`: that also cuts kept-alive connections on which a request may be on its way.
@@ -249,9 +250,19 @@ const ROUTED_MS = 300;
 /** Kept free at the end of the grace for closing everything. */
 const CLOSE_MS = 500;
 
-function openConnections(server: Server): Set<Socket> {
+/** The connections of clients, those with WebSockets too. One too many is closed at once. */
+function openConnections(server: Server, log: Logger): Set<Socket> {
   const open = new Set<Socket>();
+  const max = maxConnections();
+  let told = false;
   server.on('connection', (socket) => {
+    if (open.size >= max) {
+      if (!told) log.error('connections are refused: raise the limit of open files (ulimit -n)', { connections: max });
+      told = true;
+      socket.destroy();
+      return;
+    }
+    if (open.size < max / 2) told = false;
     open.add(socket);
     socket.once('close', () => open.delete(socket));
   });

@@ -22,7 +22,7 @@ export const TOPICS = {
   listening: 'cluster.listening',
   /** worker → primary, a call: it has closed its listener. Answered behind all connections that were handed to it before. */
   closed: 'cluster.closed',
-  /** worker → primary, a call: its sessions have ended. Answered behind the last connection that is handed to it. */
+  /** worker → primary, a call: it waits for its sessions no longer. Answered behind the last connection that is handed to it. */
   leaving: 'cluster.leaving',
   /** worker → primary, a call: metrics of all processes as text. */
   metrics: 'cluster.metrics',

@@ -14,10 +14,10 @@ import type { Resources } from '../platform/resources.ts';
 import { ANY_WORKER, refuseSession, stopReading } from '../realtime/session-router.ts';
 import { turnAwaySocket } from '../realtime/turn-away.ts';
 import { choosePort } from './choose-port.ts';
-import { type ClusterState, isHandOver, TOPICS } from './cluster-state.ts';
+import { type ClusterState, type HandOverMessage, isHandOver, TOPICS } from './cluster-state.ts';
 import { openSocketFolder, removeFolder } from './socket-folder.ts';
 import { systemClock } from './system-clock.ts';
-import { type PooledWorker, WorkerPool } from './worker-pool.ts';
+import { WorkerPool } from './worker-pool.ts';
 
 export interface Primary {
   rollingRestart(): Promise<void>;
@@ -28,7 +28,8 @@ const STORE_WATCH_MS = 500;
 const CLEAN_UP_MS = 5 * 60_000;
 
 /**
- * The main process: forks the workers, writes the embedded store and keeps what they share on one machine. It serves no client itself.
+ * The main process: forks the workers, writes the embedded store and keeps what they share on one machine. It serves no client itself, but refuses those
+ * whose worker is gone.
  */
 export async function startPrimary(
   config: Config,
@@ -70,7 +71,14 @@ export async function startPrimary(
       // What it was told while it was stuck was dropped, and nothing may change for long.
       it.link.onRecovered(() => it.link.tell(TOPICS.state, state));
       if (writer) it.link.handle(TOPICS.write, (write: Write) => writer.submit(write));
-      it.link.handle(TOPICS.closed, () => null);
+      it.worker.once('listening', () => {
+        it.holdsSessions = true;
+        it.takesSessions = true;
+      });
+      it.link.handle(TOPICS.closed, () => {
+        it.takesSessions = false;
+        return null;
+      });
       it.link.handle(TOPICS.leaving, () => {
         it.holdsSessions = false;
         return null;
@@ -100,7 +108,7 @@ export async function startPrimary(
   });
 
   // One worker of this server at a time; several servers may come upon the same, which is as good as once.
-  const cleanUp = (): void => pool.workers.find((it) => it.listens && !it.stopping)?.link.tell(TOPICS.cleanUp, null);
+  const cleanUp = (): void => pool.anyone()?.link.tell(TOPICS.cleanUp, null);
   held.own('clean-up', setInterval(cleanUp, CLEAN_UP_MS), clearInterval);
 
   const watch = (disk: SqliteWriter) => () => {
@@ -119,11 +127,11 @@ export async function startPrimary(
 }
 
 /** What was read of it comes along in the message; nothing more may be read until the worker has the connection. */
-function passOn(pool: WorkerPool, message: { handOver: string; head: Uint8Array }, socket: Socket | undefined): void {
+function passOn(pool: WorkerPool, message: HandOverMessage, socket: Socket | undefined): void {
   if (!socket) return; // closed by its client on the way
   stopReading(socket);
   const anyone = message.handOver === ANY_WORKER;
-  const to: PooledWorker | undefined = anyone ? pool.anyone() : pool.holderOf(message.handOver);
+  const to = anyone ? pool.anyone() : pool.holderOf(message.handOver);
   if (to?.worker.isConnected()) {
     to.worker.send(message, socket, (error) => {
       if (error) socket.destroy();

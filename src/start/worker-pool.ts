@@ -2,10 +2,10 @@ import cluster, { type Worker } from 'node:cluster';
 import inspector from 'node:inspector';
 import type { Log } from '../chat/ports/log.ts';
 import { Link } from '../platform/link.ts';
-import { closeUndelivered } from './close-undelivered.ts';
 import { type Hello, type StopOrder, TOPICS } from './cluster-state.ts';
 import { linkOptions } from './link-options.ts';
 import { processChannel } from './process-channel.ts';
+import { closeUndelivered } from './undelivered-handles.ts';
 import { WorkerWatch } from './worker-watch.ts';
 
 const RESTART_MIN_MS = 100;
@@ -25,7 +25,10 @@ export interface PooledWorker {
   readonly gone: Promise<void>;
   listens: boolean;
   stopping: boolean;
+  /** Connections of its sessions may be handed to it. */
   holdsSessions: boolean;
+  /** Connections that begin a session may be. */
+  takesSessions: boolean;
 }
 
 export interface PoolOptions {
@@ -82,7 +85,7 @@ export class WorkerPool {
 
   /** One that takes new sessions. */
   anyone(): PooledWorker | undefined {
-    const open = this.workers.filter((it) => it.listens && !it.stopping);
+    const open = this.workers.filter((it) => it.takesSessions && !it.stopping);
     return open[Math.floor(Math.random() * open.length)];
   }
 
@@ -151,10 +154,14 @@ export class WorkerPool {
     closeUndelivered(worker.process);
     const startedAt = performance.now();
     const link = new Link(processChannel(worker.process), linkOptions);
-    const gone = new Promise<void>((resolve) => {
-      worker.once('exit', () => resolve());
-      worker.once('error', (cause) => log.error('a worker could not be started', { cause }));
+    const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+      worker.once('exit', (code, signal) => resolve({ code, signal }));
+      worker.on('error', (cause) => {
+        log.error('a worker could not be started', { cause });
+        if (worker.process.pid === undefined) resolve({ code: null, signal: null });
+      });
     });
+    const gone = ended.then(() => {});
     const listening = new Promise<Hello>((resolve, reject) => {
       const late = setTimeout(() => worker.process.kill('SIGKILL'), START_MS);
       link.on(TOPICS.listening, (hello: Hello) => {
@@ -166,7 +173,16 @@ export class WorkerPool {
         reject(new Error('the worker ended before it listened'));
       });
     });
-    const it: PooledWorker = { worker, link, listening, gone, listens: false, stopping: false, holdsSessions: true };
+    const it: PooledWorker = {
+      worker,
+      link,
+      listening,
+      gone,
+      listens: false,
+      stopping: false,
+      holdsSessions: false,
+      takesSessions: false,
+    };
     this.#workers.add(it);
     onStart(it);
     listening.then(
@@ -178,7 +194,7 @@ export class WorkerPool {
       () => {}, // told when it is gone
     );
     worker.on('message', () => this.#watch.heard(it));
-    worker.once('exit', (code, signal) => {
+    void ended.then(({ code, signal }) => {
       this.#workers.delete(it);
       this.#watch.forget(it);
       link.close();

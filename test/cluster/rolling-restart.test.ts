@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { Agent } from 'node:http';
 import { afterAll, describe, it } from '@jest/globals';
+import { WebSocket } from 'ws';
 import type { ChatClient } from '../support/chat-client.ts';
 import { checkLogs } from '../support/check-logs.ts';
 import { eventually } from '../support/eventually.ts';
@@ -82,12 +84,19 @@ describe('SIGHUP', () => {
       () => clients.find((it) => it.pushesOf('drain').length > 0)?.cuts[0]?.node,
       20_000,
     );
-    assert.ok(kept.some(({ worker }) => worker === leaving));
-    for (const { agent, worker } of kept) {
+    assert.ok(kept.filter(({ worker }) => worker === leaving).length > 1);
+    const [upgrading, ...polling] = kept.toSorted(
+      (a, b) => Number(b.worker === leaving) - Number(a.worker === leaving),
+    );
+    for (const { agent, worker } of polling) {
       const { status, text } = await rest(server.url, 'GET /socket.io/?EIO=4&transport=polling', { agent });
       assert.equal(status, 200, `${text} over a connection of worker ${worker}, while ${leaving} goes`);
       assert.doesNotMatch(text, new RegExp(`"sid":"${leaving}\\.`));
     }
+    const upgrade = new WebSocket(`${server.url}/socket.io/?EIO=4&transport=websocket`, { agent: upgrading?.agent });
+    const [handshake] = await once(upgrade, 'message');
+    assert.doesNotMatch(String(handshake), new RegExp(`"sid":"${leaving}\\.`));
+    upgrade.terminate();
   }, 60_000);
 });
 

@@ -19,6 +19,8 @@ export interface SpawnOptions {
   /** Holds the private sockets of the workers, which a kill -9 leaves behind. */
   readonly tempDir: string;
   readonly env?: Env;
+  /** `ulimit -n` of all its processes. */
+  readonly openFiles?: number;
 }
 
 let built = false;
@@ -43,7 +45,9 @@ export class SpawnedServer {
     buildOnce();
     this.options = options;
     const { PATH = '', HOME = '' } = process.env;
-    this.#child = spawn(process.execPath, [join(ROOT, 'dist/main.js'), ...args], {
+    const limit = options.openFiles === undefined ? '' : `ulimit -n ${options.openFiles}; `;
+    const command = [process.execPath, join(ROOT, 'dist/main.js'), ...args];
+    this.#child = spawn('/bin/sh', ['-c', `${limit}exec "$0" "$@"`, ...command], {
       // Not the checkout: nothing may lie about there.
       cwd: options.tempDir,
       detached: true,

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ChatClient, type ChatClientOptions } from './chat-client.ts';
-import { type Env, SpawnedServer } from './spawn-server.ts';
+import { type Env, SpawnedServer, type SpawnOptions } from './spawn-server.ts';
 
 /** Quick to stop, and no limits but those a test asks for. */
 const TEST_ENV: Env = { DRAIN_MS: '100', RATE_MESSAGES: 'off', RATE_ROOMS: 'off', RATE_GUESTS: 'off' };
@@ -22,14 +22,18 @@ export class TestBed {
   }
 
   /** A server that listens, on a data folder of its own. */
-  async server(env: Env = {}): Promise<SpawnedServer> {
-    return (await this.start(env)).listening();
+  async server(env: Env = {}, limits: Pick<SpawnOptions, 'openFiles'> = {}): Promise<SpawnedServer> {
+    return (await this.start(env, [], limits)).listening();
   }
 
   /** A server that was just started. */
-  async start(env: Env = {}, args: readonly string[] = []): Promise<SpawnedServer> {
+  async start(
+    env: Env = {},
+    args: readonly string[] = [],
+    limits: Pick<SpawnOptions, 'openFiles'> = {},
+  ): Promise<SpawnedServer> {
     const tempDir = await this.folder();
-    return this.#spawn({ tempDir, dataDir: join(tempDir, 'data'), env: { ...TEST_ENV, ...env } }, args);
+    return this.#spawn({ tempDir, dataDir: join(tempDir, 'data'), env: { ...TEST_ENV, ...env }, ...limits }, args);
   }
 
   /** Another start of a server that is gone: same folder, same port. */
