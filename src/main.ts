@@ -69,7 +69,8 @@ async function runPrimary(): Promise<void> {
   const config = readConfig(parseConfig);
   const log = createLogger({ level: config.log.level, format: config.log.format, node: 'main' });
   dieOfTheUnexpected(log);
-  const stop = once(() => {
+  const stop = once((signal: NodeJS.Signals) => {
+    log.info('ending', { signal });
     void closeAndExit(log, config.processes.shutdownGraceMs + CLOSE_MS);
   });
   process.on('SIGTERM', stop);

@@ -83,6 +83,7 @@ export function openRealtime(server: HttpServer, options: RealtimeOptions): Real
     cors: { origin: options.corsOrigin === '*' ? '*' : [...options.corsOrigin] },
     allowRequest: (request, decide) => {
       if (!originAllowed(request, options.corsOrigin)) decide('pages of this origin may not connect', false);
+      else if (request.method !== 'GET' && request.method !== 'POST') decide('polls are GET and POST', false);
       else if (request.headers.upgrade && !options.allowEio3 && !SPEAKS_EIO4.test(request.url ?? '')) {
         // Engine.IO itself says so only once the upgrade is done, where no client can read it.
         decide('clients of Socket.IO 2 are not served; use Socket.IO 3 or 4', false);

@@ -52,6 +52,8 @@ export class SessionRouter {
   readonly #agents = new Map<string, Agent>();
   #inner: Server | undefined;
   readonly #passedOn = new Set<ServerResponse>();
+  /** Their clients send requests ahead of answers. */
+  readonly #pipelined = new WeakSet<Socket>();
 
   constructor(options: SessionRouterOptions) {
     this.#options = options;
@@ -63,6 +65,7 @@ export class SessionRouter {
     const onUpgrade = server.listeners('upgrade');
     server.removeAllListeners('request').removeAllListeners('upgrade');
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      if (response.socket === null) this.#pipelined.add(request.socket);
       const other = this.#otherWorker(request);
       if (other === undefined) for (const listener of onRequest) listener.call(server, request, response);
       else if (isBareGet(request)) this.#moveRequest(other, request, response);
@@ -145,13 +148,15 @@ export class SessionRouter {
     request.pipe(passed);
   }
 
+  /** Moves the request with its connection, unless another request of the same connection is under way, too. */
   #moveRequest(worker: string, request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
-    // Behind another request of the same connection, which is still to be answered here.
-    if (response.socket === null) refuse(response);
-    // Only once it is read to its end is the connection free to go. Nothing else comes before it is answered: no client
-    // sends requests ahead on the connection of a poll.
-    else request.once('end', () => this.#move(worker, request, socket)).resume();
+    // What came in the same read is known by the next tick.
+    process.nextTick(() => {
+      if (this.#pipelined.has(socket)) this.#proxy(worker, request, response);
+      // Only once it is read to its end is the connection free to go.
+      else request.once('end', () => this.#move(worker, request, socket)).resume();
+    });
   }
 
   #move(worker: string, request: IncomingMessage, socket: Duplex, head: Buffer = Buffer.alloc(0)): void {

@@ -34,6 +34,8 @@ import { closeRefused } from './undelivered-handles.ts';
 const BACKLOG = 4096;
 const HEADERS_MS = 10_000;
 const REQUEST_MS = 30_000;
+/** How late the two may be noticed. */
+const CHECK_MS = 2000;
 /** Longer than a proxy keeps its connections, so that the proxy closes first. */
 const KEEP_ALIVE_MS = 65_000;
 /** How long a followed room may not know that its beginning was trimmed. */
@@ -117,7 +119,13 @@ export async function startChatWorker(
 
   const webDir = fileURLToPath(new URL('../web', import.meta.url));
   const server = createServer(
-    { headersTimeout: HEADERS_MS, requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, noDelay: true },
+    {
+      headersTimeout: HEADERS_MS,
+      requestTimeout: REQUEST_MS,
+      connectionsCheckingInterval: CHECK_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      noDelay: true,
+    },
     createApi({
       chat,
       ...(guests ? { guests } : {}),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { checkLogs } from '../support/check-logs.ts';
 import { eventually } from '../support/eventually.ts';
@@ -100,6 +101,19 @@ describe('sessions on three workers', () => {
     assert.ok(!(await server.workers()).has(lost), 'the new worker has a name of its own');
   }, 40_000);
 
+  it("answers requests that are sent ahead of a poll's answer, in their order, whoever has the session", async () => {
+    const [worker] = (await server.workers()).keys();
+    for (let n = 0; n < ROUNDS; n += 1) {
+      const answers = await sendAhead(server, [
+        `GET ${HANDSHAKE}&sid=${worker}.unknown HTTP/1.1`,
+        'GET /v1/nowhere HTTP/1.1',
+        `GET ${HANDSHAKE}&sid=${worker}.unknown HTTP/1.1`,
+        'GET /livez HTTP/1.1',
+      ]);
+      assert.deepEqual(answers, ['400', '404', '400', '200']);
+    }
+  }, 20_000);
+
   it('answers ids that no worker ever gave in the same way', async () => {
     for (const sid of ['77.AAAA', '0.x', 'nonsense', '..%2f..%2fetc', '1.%00', '']) {
       for (let i = 0; i < 3; i += 1) {
@@ -110,6 +124,24 @@ describe('sessions on three workers', () => {
     }
   }, 20_000);
 });
+
+/** Sends all at once over one connection; the statuses of what comes back. */
+function sendAhead(server: SpawnedServer, heads: readonly string[]): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(server.port), '127.0.0.1');
+    let text = '';
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+      const statuses = [...text.matchAll(/HTTP\/1\.1 (\d+)/g)].map((it) => it[1] ?? '');
+      if (statuses.length < heads.length) return;
+      socket.destroy();
+      resolve(statuses);
+    });
+    socket.on('error', reject);
+    socket.setTimeout(5000, () => socket.destroy(new Error(`not all was answered: ${text}`)));
+    socket.write(heads.map((it) => `${it}\r\nHost: localhost\r\n\r\n`).join(''));
+  });
+}
 
 /** A raw Engine.IO session on that worker. */
 async function sessionOn(server: SpawnedServer, worker: string): Promise<string> {
