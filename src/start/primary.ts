@@ -28,8 +28,8 @@ const STORE_WATCH_MS = 500;
 const CLEAN_UP_MS = 5 * 60_000;
 
 /**
- * The main process: forks the workers, writes the embedded store and keeps what they share on one machine. It serves no client itself, but refuses those
- * whose worker is gone.
+ * The main process: forks the workers, writes the embedded store and keeps what they share on one machine. It serves no
+ * client itself; of those on their way from one worker to another it refuses whose worker is gone.
  */
 export async function startPrimary(
   config: Config,
@@ -71,10 +71,6 @@ export async function startPrimary(
       // What it was told while it was stuck was dropped, and nothing may change for long.
       it.link.onRecovered(() => it.link.tell(TOPICS.state, state));
       if (writer) it.link.handle(TOPICS.write, (write: Write) => writer.submit(write));
-      it.worker.once('listening', () => {
-        it.holdsSessions = true;
-        it.takesSessions = true;
-      });
       it.link.handle(TOPICS.closed, () => {
         it.takesSessions = false;
         return null;

@@ -185,6 +185,11 @@ export class WorkerPool {
     };
     this.#workers.add(it);
     onStart(it);
+    // Before it says so itself: sessions begin with the first connection.
+    worker.once('listening', () => {
+      it.holdsSessions = true;
+      it.takesSessions = true;
+    });
     listening.then(
       (hello) => {
         it.listens = true;
