@@ -85,7 +85,8 @@ export async function verify(options: VerifyOptions, tell: (line: string) => voi
     let dropped = 0;
     for (let told = 0; elapsed() < seconds; await sleep(5)) {
       for (; sent < elapsed() * rate; sent += 1) {
-        const client = pick(clients, random);
+        // At random some would send more than a user may, and their receipts wait.
+        const client = inTurn(clients, sent);
         const room = pick(rooms, random);
         const sending = client.send(room, `message ${sent} of ${client.name}`, () => stop);
         sends.add(sending);
@@ -153,8 +154,10 @@ async function times<T>(count: number, make: (n: number) => Promise<T>): Promise
   return made;
 }
 
-function pick<T>(from: readonly T[], random: () => number): T {
-  const found = from[Math.floor(random() * from.length)];
+const pick = <T>(from: readonly T[], random: () => number): T => inTurn(from, Math.floor(random() * from.length));
+
+function inTurn<T>(from: readonly T[], n: number): T {
+  const found = from[n % from.length];
   if (found === undefined) throw new Error('there is nothing to choose from');
   return found;
 }
