@@ -21,8 +21,8 @@ export interface PooledWorker {
   readonly link: Link;
   /** Resolves with what it said when it listens; rejects when it dies before. */
   readonly listening: Promise<Hello>;
-  /** Resolves when the process is gone. */
-  readonly gone: Promise<void>;
+  /** Resolves when the process is gone, with nothing where it never ran. */
+  readonly gone: Promise<{ readonly code?: number; readonly signal?: string }>;
   listens: boolean;
   stopping: boolean;
   /** Connections of its sessions may be handed to it. */
@@ -154,14 +154,13 @@ export class WorkerPool {
     closeUndelivered(worker.process);
     const startedAt = performance.now();
     const link = new Link(processChannel(worker.process), linkOptions);
-    const ended = new Promise<{ code: number | null; signal: string | null }>((resolve) => {
+    const gone: PooledWorker['gone'] = new Promise((resolve) => {
       worker.once('exit', (code, signal) => resolve({ code, signal }));
       worker.on('error', (cause) => {
         log.error('a worker could not be started', { cause });
-        if (worker.process.pid === undefined) resolve({ code: null, signal: null });
+        if (worker.process.pid === undefined) resolve({});
       });
     });
-    const gone = ended.then(() => {});
     const listening = new Promise<Hello>((resolve, reject) => {
       const late = setTimeout(() => worker.process.kill('SIGKILL'), START_MS);
       link.on(TOPICS.listening, (hello: Hello) => {
@@ -199,7 +198,7 @@ export class WorkerPool {
       () => {}, // told when it is gone
     );
     worker.on('message', () => this.#watch.heard(it));
-    void ended.then(({ code, signal }) => {
+    void gone.then(({ code, signal }) => {
       this.#workers.delete(it);
       this.#watch.forget(it);
       link.close();

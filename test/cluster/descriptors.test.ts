@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict';
-import { readdirSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { afterAll, describe, it } from '@jest/globals';
 import { eventually } from '../support/eventually.ts';
+import { openFilesOf } from '../support/metrics.ts';
+import { POLLING_PATH } from '../support/raw-engine.ts';
 import { createGuest, rest } from '../support/rest.ts';
 import type { SpawnedServer } from '../support/spawn-server.ts';
 import { TestBed } from '../support/test-bed.ts';
 
 const CONNECTIONS = 500;
 const OPEN_FILES = 150;
-const POLL = '/socket.io/?EIO=4&transport=polling';
+/** The main process opens a file now and then. */
+const SPARE = 5;
 
 describe('descriptors', () => {
   const bed = new TestBed();
@@ -18,11 +20,11 @@ describe('descriptors', () => {
   it.each([
     ['a few at a time, with requests', 20, () => '/livez'],
     ['all at once, with requests', CONNECTIONS, () => '/livez'],
-    ['all at once, with polls of others', CONNECTIONS, (n: number) => `${POLL}&sid=${1 + (n % 2)}.unknown`],
+    ['all at once, with polls of others', CONNECTIONS, (n: number) => `${POLLING_PATH}&sid=${1 + (n % 2)}.unknown`],
   ])('more connections than there may be, %s, harm nobody once they are gone', async (_what, atOnce, path) => {
     const server = await bed.server({ INSTANCES: '2' }, { openFiles: OPEN_FILES });
     const before = await server.workers();
-    const held = descriptorsOf(server);
+    const held = openFilesOf(server.pid);
     const sockets: Socket[] = [];
     while (sockets.length < CONNECTIONS) {
       for (let n = 0; n < atOnce; n += 1) sockets.push(open(server, path(n)));
@@ -32,24 +34,20 @@ describe('descriptors', () => {
     for (const it of sockets) it.destroy();
     await eventually('every worker answers', async () => (await server.workers()).size === 2, 20_000);
     assert.deepEqual(await server.workers(), before);
-    await eventually('nothing is held any more', () => descriptorsOf(server) <= held + SPARE, 10_000);
+    await eventually('nothing is held any more', () => openFilesOf(server.pid) <= held + SPARE, 10_000);
   });
 
   it('the main process keeps none of the connections that it answers itself', async () => {
     const server = await bed.server({ INSTANCES: '2' });
-    const held = descriptorsOf(server);
+    const held = openFilesOf(server.pid);
     for (let n = 0; n < 40; n += 1) {
-      const { status } = await rest(server.url, `GET ${POLL}&sid=77.unknown`);
+      const { status } = await rest(server.url, `GET ${POLLING_PATH}&sid=77.unknown`);
       assert.equal(status, 400);
     }
-    await eventually('it has let go of them', () => descriptorsOf(server) <= held + SPARE);
+    await eventually('it has let go of them', () => openFilesOf(server.pid) <= held + SPARE);
     await createGuest(server.url, 'Still there');
   });
 });
-
-/** Of the main process, which opens a file now and then. */
-const SPARE = 5;
-const descriptorsOf = ({ pid }: SpawnedServer): number => readdirSync(`/proc/${pid}/fd`).length;
 
 function open({ port }: SpawnedServer, path: string): Socket {
   const socket = connect(Number(port), '127.0.0.1');

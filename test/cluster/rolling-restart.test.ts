@@ -6,6 +6,7 @@ import { WebSocket } from 'ws';
 import type { ChatClient } from '../support/chat-client.ts';
 import { checkLogs } from '../support/check-logs.ts';
 import { eventually } from '../support/eventually.ts';
+import { POLLING_PATH } from '../support/raw-engine.ts';
 import { createGuest, createRoom, rest } from '../support/rest.ts';
 import { startSenders } from '../support/senders.ts';
 import { TestBed } from '../support/test-bed.ts';
@@ -89,7 +90,7 @@ describe('SIGHUP', () => {
       (a, b) => Number(b.worker === leaving) - Number(a.worker === leaving),
     );
     for (const { agent, worker } of polling) {
-      const { status, text } = await rest(server.url, 'GET /socket.io/?EIO=4&transport=polling', { agent });
+      const { status, text } = await rest(server.url, `GET ${POLLING_PATH}`, { agent });
       assert.equal(status, 200, `${text} over a connection of worker ${worker}, while ${leaving} goes`);
       assert.doesNotMatch(text, new RegExp(`"sid":"${leaving}\\.`));
     }

@@ -4,11 +4,11 @@ import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { checkLogs } from '../support/check-logs.ts';
 import { eventually } from '../support/eventually.ts';
+import { POLLING_PATH } from '../support/raw-engine.ts';
 import { createGuest, createRoom, expectStatus, type Guest, rest } from '../support/rest.ts';
 import type { SpawnedServer } from '../support/spawn-server.ts';
 import { TestBed } from '../support/test-bed.ts';
 
-const HANDSHAKE = '/socket.io/?EIO=4&transport=polling';
 /** As text, a packet that says nothing. */
 const ENGINE_NOOP = 6;
 const UNKNOWN = { code: 1, message: 'Session ID unknown' };
@@ -78,7 +78,7 @@ describe('sessions on three workers', () => {
     const sid = await sessionOn(server, lost);
     for (let i = 0; i < ROUNDS; i += 1) {
       // Wherever it lands: it reaches the worker that has the session.
-      const answer = await rest(server.url, `POST ${HANDSHAKE}&sid=${sid}`, {
+      const answer = await rest(server.url, `POST ${POLLING_PATH}&sid=${sid}`, {
         body: ENGINE_NOOP,
         headers: { 'content-type': 'text/plain' },
       });
@@ -89,7 +89,7 @@ describe('sessions on three workers', () => {
     process.kill(pid, 'SIGKILL');
     await eventually('the main process knows that it is gone', () => /a worker died/.test(server.output));
     for (let i = 0; i < ROUNDS; i += 1) {
-      const answer = await expectStatus(400, rest(server.url, `GET ${HANDSHAKE}&sid=${sid}`));
+      const answer = await expectStatus(400, rest(server.url, `GET ${POLLING_PATH}&sid=${sid}`));
       assert.deepEqual(answer.body, UNKNOWN);
     }
     for (let i = 0; i < ROUNDS; i += 1) assert.equal(await upgradeStatus(server, sid), 400);
@@ -105,9 +105,9 @@ describe('sessions on three workers', () => {
     const [worker] = (await server.workers()).keys();
     for (let n = 0; n < ROUNDS; n += 1) {
       const answers = await sendAhead(server, [
-        `GET ${HANDSHAKE}&sid=${worker}.unknown HTTP/1.1`,
+        `GET ${POLLING_PATH}&sid=${worker}.unknown HTTP/1.1`,
         'GET /v1/nowhere HTTP/1.1',
-        `GET ${HANDSHAKE}&sid=${worker}.unknown HTTP/1.1`,
+        `GET ${POLLING_PATH}&sid=${worker}.unknown HTTP/1.1`,
         'GET /livez HTTP/1.1',
       ]);
       assert.deepEqual(answers, ['400', '404', '400', '200']);
@@ -117,7 +117,7 @@ describe('sessions on three workers', () => {
   it('answers ids that no worker ever gave in the same way', async () => {
     for (const sid of ['77.AAAA', '0.x', 'nonsense', '..%2f..%2fetc', '1.%00', '']) {
       for (let i = 0; i < 3; i += 1) {
-        const answer = await rest(server.url, `GET ${HANDSHAKE}&sid=${sid}`);
+        const answer = await rest(server.url, `GET ${POLLING_PATH}&sid=${sid}`);
         if (sid !== '')
           assert.deepEqual({ sid, status: answer.status, body: answer.body }, { sid, status: 400, body: UNKNOWN });
       }
@@ -146,7 +146,7 @@ function sendAhead(server: SpawnedServer, heads: readonly string[]): Promise<str
 /** A raw Engine.IO session on that worker. */
 async function sessionOn(server: SpawnedServer, worker: string): Promise<string> {
   return eventually(`a session on worker ${worker}`, async () => {
-    const { text } = await expectStatus(200, rest(server.url, `GET ${HANDSHAKE}`));
+    const { text } = await expectStatus(200, rest(server.url, `GET ${POLLING_PATH}`));
     const { sid }: { sid: string } = JSON.parse(text.slice(1));
     return sid.startsWith(`${worker}.`) ? sid : '';
   });

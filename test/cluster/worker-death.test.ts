@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterAll, describe, it } from '@jest/globals';
 import { checkLogs } from '../support/check-logs.ts';
 import { eventually } from '../support/eventually.ts';
+import { POLLING_PATH } from '../support/raw-engine.ts';
 import { createGuest, createRoom, rest } from '../support/rest.ts';
 import { startSenders } from '../support/senders.ts';
 import { TestBed } from '../support/test-bed.ts';
@@ -90,7 +91,7 @@ describe('kill -9 under load', () => {
     const pid = (await server.workers()).get(name) ?? 0;
     process.kill(pid, 'SIGSTOP');
     const polls = Array.from({ length: 8 }, () =>
-      rest(server.url, `GET /socket.io/?EIO=4&transport=polling&sid=${client?.socket.io.engine.id}`),
+      rest(server.url, `GET ${POLLING_PATH}&sid=${client?.socket.io.engine.id}`),
     );
     let ended = 0;
     const settled = Promise.all(polls.map((it) => it.catch(() => {}).finally(() => (ended += 1))));

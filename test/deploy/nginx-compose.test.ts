@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, it } from '@jest/globals';
 import { type AccountServer, startAccountServer } from '../support/account-server.ts';
 import { eventually } from '../support/eventually.ts';
+import { POLLING_PATH } from '../support/raw-engine.ts';
 import { expectStatus, rest } from '../support/rest.ts';
 import type { SpawnedServer } from '../support/spawn-server.ts';
 import { TestBed } from '../support/test-bed.ts';
 import { adapt, Nginx } from './nginx.ts';
 
 const TOKEN = 'token-of-ann';
-const POLLING = '/socket.io/?EIO=4&transport=polling';
 
 /** Two servers that know nothing of each other stand for two hosts: a request that reaches the wrong one is seen at once. */
 describe('nginx/compose.conf in front of two hosts', () => {
@@ -49,10 +49,10 @@ describe('nginx/compose.conf in front of two hosts', () => {
   it('keeps a session that polls on the host where it began, and spreads addresses over both', async () => {
     for (let n = 2; n < 26; n += 1) {
       const agent = new Agent({ localAddress: `127.0.0.${n}` });
-      const opened = await expectStatus(200, rest(nginx.url, `GET ${POLLING}`, { agent }));
+      const opened = await expectStatus(200, rest(nginx.url, `GET ${POLLING_PATH}`, { agent }));
       const { sid }: { sid: string } = JSON.parse(opened.text.slice(1));
       for (let i = 0; i < 3; i += 1) {
-        const next = rest(nginx.url, `POST ${POLLING}&sid=${encodeURIComponent(sid)}`, {
+        const next = rest(nginx.url, `POST ${POLLING_PATH}&sid=${encodeURIComponent(sid)}`, {
           agent,
           headers: { 'content-type': 'text/plain' },
           body: 6,

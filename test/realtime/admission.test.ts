@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, it } from '@jest/globals';
 import { connect } from '../../src/sdk/client.ts';
 import { NAMESPACE } from '../../src/wire/socket.ts';
 import { eventually } from '../support/eventually.ts';
-import { openEngine, type RawEngine } from '../support/raw-engine.ts';
+import { openEngine, POLLING_PATH, type RawEngine } from '../support/raw-engine.ts';
 import { openTestRealtime, type TestRealtime } from '../support/test-realtime.ts';
 
 const WAITING = 20;
@@ -69,7 +69,7 @@ describe('more clients at once than can be let in', () => {
     await fill();
     const refused = openEngine(test.port);
     assert.match(await refused.refusal(), /^HTTP\/1\.1 503 Service Unavailable\r\n(?:.*\r\n)*?Retry-After: 1\r\n/);
-    const polled = await fetch(`${test.url}/socket.io/?EIO=4&transport=polling`);
+    const polled = await fetch(`${test.url}${POLLING_PATH}`);
     assert.deepEqual([polled.status, polled.headers.get('retry-after')], [503, '1']);
   }, 20_000);
 

@@ -9,7 +9,7 @@ import type { RoomId } from '../../src/chat/model.ts';
 import { takeOver } from '../../src/realtime/session-router.ts';
 import { NAMESPACE } from '../../src/wire/socket.ts';
 import { eventually } from '../support/eventually.ts';
-import { openEngine, type RawEngine } from '../support/raw-engine.ts';
+import { openEngine, POLLING_PATH, type RawEngine } from '../support/raw-engine.ts';
 import { openTestRealtime, type TestRealtime, type TestRealtimeOptions } from '../support/test-realtime.ts';
 
 let test: TestRealtime;
@@ -176,16 +176,15 @@ describe('draining', () => {
     assert.deepEqual([ann.active, ann.connected], [true, false]);
     ann.disconnect();
     await test.assertReleased();
-    const answer = await fetch(`${test.url}/socket.io/?EIO=4&transport=polling`);
+    const answer = await fetch(`${test.url}${POLLING_PATH}`);
     assert.deepEqual([answer.status, answer.headers.get('retry-after')], [503, '1']);
     await answer.body?.cancel();
   });
 
   it('breaks off nothing that a polling client is posting', async () => {
-    const path = '/socket.io/?EIO=4&transport=polling';
-    const opened = await (await fetch(`${test.url}${path}`)).text();
+    const opened = await (await fetch(`${test.url}${POLLING_PATH}`)).text();
     const { sid }: { sid: string } = JSON.parse(opened.slice(1));
-    const post = request(`${test.url}${path}&sid=${sid}`, {
+    const post = request(`${test.url}${POLLING_PATH}&sid=${sid}`, {
       method: 'POST',
       agent: false,
       headers: { 'Content-Type': 'text/plain', 'Content-Length': 7 },
@@ -200,7 +199,7 @@ describe('draining', () => {
     const [answer] = await answered;
     assert.equal(answer.statusCode, 200);
     answer.resume();
-    const closed = await fetch(`${test.url}${path}&sid=${sid}`);
+    const closed = await fetch(`${test.url}${POLLING_PATH}&sid=${sid}`);
     assert.equal((await closed.text()).split('\u001e').at(-1), '1');
     await drained;
   });

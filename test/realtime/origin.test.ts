@@ -1,9 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { afterEach, beforeEach, describe, it } from '@jest/globals';
-import { openEngine } from '../support/raw-engine.ts';
+import { openEngine, POLLING_PATH } from '../support/raw-engine.ts';
 import { openTestRealtime, type TestRealtime } from '../support/test-realtime.ts';
-
-const POLL = '/socket.io/?EIO=4&transport=polling';
 
 let test: TestRealtime;
 beforeEach(async () => {
@@ -14,7 +12,7 @@ afterEach(() => test.close());
 /** Over polling and over an upgrade alike. */
 async function admits(origin: string | undefined): Promise<boolean> {
   const headers = origin === undefined ? {} : { origin };
-  const polled = await fetch(test.url + POLL, { headers });
+  const polled = await fetch(test.url + POLLING_PATH, { headers });
   const body = await polled.text();
   const raw = openEngine(test.port, undefined, headers);
   if (polled.status === 200) {

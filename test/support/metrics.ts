@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { expectStatus, rest } from './rest.ts';
 
 /** What `/metrics` says at the moment: each line's name with its labels, and its value. */
@@ -23,3 +23,6 @@ export function rssOf(pid: number): number {
   if (kib === undefined) throw new Error(`the process ${pid} does not run`);
   return Number(kib) / 1024;
 }
+
+/** Descriptors of a process. */
+export const openFilesOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length;

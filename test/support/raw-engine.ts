@@ -28,6 +28,8 @@ export interface RawEngine {
 }
 
 const PATH = '/socket.io/?EIO=4&transport=websocket';
+/** Begins a session that polls; with `&sid=…`, of one. */
+export const POLLING_PATH = '/socket.io/?EIO=4&transport=polling';
 
 export function openEngine(
   port: number,

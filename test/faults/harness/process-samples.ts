@@ -1,5 +1,4 @@
-import { readdirSync } from 'node:fs';
-import { rssOf } from '../../support/metrics.ts';
+import { openFilesOf, rssOf } from '../../support/metrics.ts';
 
 const EVERY_MS = 1000;
 const MINUTE_MS = 60_000;
@@ -29,7 +28,7 @@ export class ProcessSamples {
     const samples = this.#series.get(pid) ?? [];
     this.#series.set(pid, samples);
     try {
-      samples.push({ at: performance.now(), look, rssMib: rssOf(pid), fds: readdirSync(`/proc/${pid}/fd`).length });
+      samples.push({ at: performance.now(), look, rssMib: rssOf(pid), fds: openFilesOf(pid) });
     } catch {} // it has just ended
   }
 
